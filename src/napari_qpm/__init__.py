@@ -1,0 +1,70 @@
+"""Quantitative phase microscopy: a raw recording becomes phase, cells and picograms.
+
+The public functions load their rooms at first use, so that importing this package (and
+opening napari's plugin menu) stays fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_qpm.acquisition import (
+        Acquisition,
+        Instrument,
+        Modality,
+        PhaseMap,
+        PhaseUnit,
+    )
+    from napari_qpm.io import open_acquisition as open
+    from napari_qpm.io import open_all
+    from napari_qpm.measurement import measure
+    from napari_qpm.pipeline import Pipeline, save
+    from napari_qpm.retrieval import retrieve
+    from napari_qpm.segmentation import segment
+
+__all__ = [
+    "Acquisition",
+    "Instrument",
+    "Modality",
+    "PhaseMap",
+    "PhaseUnit",
+    "Pipeline",
+    "measure",
+    "open",
+    "open_all",
+    "retrieve",
+    "save",
+    "segment",
+]
+
+_HOMES = {
+    "Acquisition": "acquisition:Acquisition",
+    "Instrument": "acquisition:Instrument",
+    "Modality": "acquisition:Modality",
+    "PhaseMap": "acquisition:PhaseMap",
+    "PhaseUnit": "acquisition:PhaseUnit",
+    "Pipeline": "pipeline:Pipeline",
+    "measure": "measurement:measure",
+    "open": "io:open_acquisition",
+    "open_all": "io:open_all",
+    "retrieve": "retrieval:retrieve",
+    "save": "pipeline:save",
+    "segment": "segmentation:segment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from napari_qpm.provenance import package_version
+
+        return package_version()
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

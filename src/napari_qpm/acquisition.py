@@ -1,0 +1,570 @@
+"""A recording that knows its physics, and the phase made from it.
+
+An unknown value is `None`, never a silent default; what needs it names it
+(`MissingMetadataError`). This module needs numpy only, so that simulation and training
+can import it on a bare machine; dask is imported where a lazy view is asked for.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_qpm.errors import (
+    LayoutError,
+    MissingMetadataError,
+    ModalityError,
+    ParameterError,
+    UnknownNameError,
+)
+from napari_qpm.provenance import Step
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+__all__ = [
+    "Acquisition",
+    "ArraySource",
+    "FrameSource",
+    "Handedness",
+    "Instrument",
+    "Modality",
+    "PhaseMap",
+    "PhaseUnit",
+    "ReferenceWave",
+]
+
+
+class Modality(StrEnum):
+    """Kind of recording; it decides what the channel axis means."""
+
+    POLARIZATION = "polarization"
+    """C = 1: a raw 2x2 polarization mosaic; C = 4: images behind 0, 45, 90, 135 deg."""
+    OFF_AXIS = "off-axis"
+    """C = 1: holograms with a carrier fringe."""
+    CHROMATIC = "chromatic"
+    """C = 3: red, green, blue brightfield."""
+    THROUGH_FOCUS = "through-focus"
+    """C = planes along the optical axis."""
+    PHASE = "phase"
+    """C = 1: phase (or OPD, or dry-mass density) that was retrieved already."""
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Return the modality of this name; raise with the list of names otherwise."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise UnknownNameError("modality", name, [m.value for m in cls]) from None
+
+
+class Handedness(StrEnum):
+    """Sense of the circular object wave in front of a polarization camera."""
+
+    POSITIVE = "positive"
+    """phase = atan2(I135 - I45, I0 - I90)."""
+    NEGATIVE = "negative"
+    """phase = atan2(I45 - I135, I0 - I90): the quarter-wave plate is turned by 90 deg."""
+
+
+class ReferenceWave(StrEnum):
+    """What the object wave interferes with in a common-path polarization set-up."""
+
+    SEPARATE = "separate"
+    """A clean reference arm: plain four-step phase."""
+    POINT_DIFFRACTION = "point-diffraction"
+    """Low-passed object wave: plain four-step phase, with a halo that costs mass."""
+    UNSCATTERED = "unscattered"
+    """Only the undiffracted light is shifted; the phase follows by the SLIM relation."""
+
+
+class PhaseUnit(StrEnum):
+    """Unit of already retrieved phase images."""
+
+    RADIANS = "rad"
+    """Phase in radians."""
+    WAVES = "waves"
+    """Phase in units of 2 pi."""
+    NANOMETRES = "nm"
+    """Optical path difference in nm."""
+    MICROMETRES = "um"
+    """Optical path difference in um."""
+    MASS_DENSITY = "pg/um2"
+    """Dry-mass density in pg/um2, as some instruments export."""
+    UNKNOWN = "unknown"
+    """Not stated: shapes can be measured, picograms cannot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instrument:
+    """Facts about a microscope; `None` is unknown.
+
+    Parameters
+    ----------
+    wavelength_nm
+        Vacuum wavelength of the illumination.
+    pixel_size_um
+        Raw pixel in object space. Filled from `camera_pixel_um / magnification` when
+        only those are known.
+    camera_pixel_um, magnification
+        Camera pitch and lateral magnification.
+    numerical_aperture, medium_index
+        Of the objective, and refractive index around the cells.
+    frame_interval_s
+        Time between frames.
+    polarization_layout
+        Angles [deg] in reading order: of the 2x2 cell ``(row 0: a, b; row 1: c, d)`` of
+        a mosaic, or of the four channels. Sony sensors: ``(90, 45, 135, 0)``.
+    roi_offset_px
+        ``(y, x)`` of the frame's first pixel on the sensor; odd values permute a mosaic.
+    handedness, reference_wave
+        See `Handedness`, `ReferenceWave`.
+    sideband_cycles_per_px
+        Carrier ``(fy, fx)`` of the chosen sideband.
+    phase_sign
+        +1 or -1, multiplied into the phase so that cells are thicker than medium.
+    phase_unit
+        Unit of already retrieved phase images.
+    bit_depth, bit_shift
+        Significant bits of a raw pixel and how far they are shifted up.
+    """
+
+    wavelength_nm: float | None = None
+    pixel_size_um: float | None = None
+    camera_pixel_um: float | None = None
+    magnification: float | None = None
+    numerical_aperture: float | None = None
+    medium_index: float | None = None
+    frame_interval_s: float | None = None
+    polarization_layout: tuple[int, int, int, int] | None = None
+    roi_offset_px: tuple[int, int] = (0, 0)
+    handedness: Handedness | None = None
+    reference_wave: ReferenceWave | None = None
+    sideband_cycles_per_px: tuple[float, float] | None = None
+    phase_sign: int | None = None
+    phase_unit: PhaseUnit | None = None
+    bit_depth: int | None = None
+    bit_shift: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "wavelength_nm",
+            "pixel_size_um",
+            "camera_pixel_um",
+            "magnification",
+            "numerical_aperture",
+            "medium_index",
+            "frame_interval_s",
+        ):
+            self._check_positive(name)
+        if self.pixel_size_um is None and self.camera_pixel_um and self.magnification:
+            pixel = self.camera_pixel_um / self.magnification
+            object.__setattr__(self, "pixel_size_um", pixel)
+        if self.phase_sign not in (None, 1, -1):
+            raise ParameterError(f"phase_sign is +1 or -1, not {self.phase_sign!r}.")
+        self._coerce("handedness", Handedness)
+        self._coerce("reference_wave", ReferenceWave)
+        self._coerce("phase_unit", PhaseUnit)
+        for name in ("roi_offset_px", "polarization_layout", "sideband_cycles_per_px"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, tuple(value))
+        layout = self.polarization_layout
+        if layout is not None and sorted(layout) != [0, 45, 90, 135]:
+            raise LayoutError(
+                f"polarization_layout {layout} is not an order of 0, 45, 90, 135."
+            )
+
+    def _check_positive(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise ParameterError(f"{name} is a positive number, not {value!r}.")
+        object.__setattr__(self, name, number)
+
+    def _coerce(self, name: str, kind: type[StrEnum]) -> None:
+        value = getattr(self, name)
+        if value is None:
+            return
+        try:
+            object.__setattr__(self, name, kind(value))
+        except ValueError:
+            options = [member.value for member in kind]
+            raise UnknownNameError(name, str(value), options) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with these fields changed; unknown fields raise."""
+        known = {f.name for f in dataclasses.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise UnknownNameError("instrument field", name, known)
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the known fields as plain values (JSON and YAML take them)."""
+        values = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value is None or value == f.default:
+                continue
+            if isinstance(value, StrEnum):
+                value = value.value
+            elif isinstance(value, tuple):
+                value = list(value)
+            values[f.name] = value
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return an instrument from `to_dict` values; unknown fields raise."""
+        return cls().replace(**values)
+
+    def require(self, name: str, needed_for: str, where: str = "the recording") -> Any:
+        """Return a field's value, or raise `MissingMetadataError` naming it."""
+        value = getattr(self, name)
+        if value is None:
+            raise MissingMetadataError(name, needed_for, where)
+        return value
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """Random access to the frames of one field of view, safe from several threads."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, Y, X)``."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw pixels."""
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame `t` as ``(C, Y, X)``."""
+
+
+class ArraySource:
+    """Frames that are in memory already, or any lazy ``(T, C, Y, X)`` array.
+
+    Parameters
+    ----------
+    array
+        ``(Y, X)``, ``(T, Y, X)`` or ``(T, C, Y, X)``.
+    """
+
+    def __init__(self, array: Any):
+        if array.ndim not in (2, 3, 4):
+            raise LayoutError(
+                f"Frames have 2 to 4 axes (T, C, Y, X), not shape {array.shape}."
+            )
+        while array.ndim < 4:
+            array = array[None] if array.ndim == 2 else array[:, None]
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, Y, X)``."""
+        t, c, y, x = self._array.shape
+        return int(t), int(c), int(y), int(x)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw pixels."""
+        return np.dtype(self._array.dtype)
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame `t` as ``(C, Y, X)``."""
+        return np.asarray(self._array[t])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Acquisition:
+    """One field of view over time, `(T, C, Y, X)`, with what is known of its optics.
+
+    Parameters
+    ----------
+    source
+        Where the frames come from.
+    modality
+        `None` while it is neither detected nor stated.
+    instrument
+        What is known of the microscope.
+    name
+        Short name, for layers and output files.
+    path
+        Where it was opened from.
+    reference
+        ``(C, Y, X)`` frame of an empty field, in raw units.
+    notes
+        What was assumed or is doubtful, in sentences for the user.
+    history
+        Steps that led here.
+    """
+
+    source: FrameSource
+    modality: Modality | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    name: str = "recording"
+    path: Path | None = None
+    reference: NDArray[Any] | None = None
+    notes: tuple[str, ...] = ()
+    history: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.reference is not None:
+            reference = np.asarray(self.reference)
+            reference = reference[None] if reference.ndim == 2 else reference
+            if reference.shape != self.shape[1:]:
+                raise LayoutError(
+                    f"The reference frame has shape {reference.shape}, the frames of "
+                    f"{self.name!r} have {self.shape[1:]} (C, Y, X). "
+                    "Use a reference from the same camera settings."
+                )
+            object.__setattr__(self, "reference", reference)
+
+    @classmethod
+    def from_array(
+        cls,
+        array: Any,
+        modality: str | Modality | None = None,
+        *,
+        name: str = "array",
+        reference: NDArray[Any] | None = None,
+        **instrument: Any,
+    ) -> Self:
+        """Return an acquisition of an array ``(Y, X)``, ``(T, Y, X)``, ``(T, C, Y, X)``.
+
+        Further keywords are `Instrument` fields.
+        """
+        return cls(
+            source=ArraySource(array),
+            modality=None if modality is None else Modality.parse(modality),
+            instrument=Instrument().replace(**instrument),
+            name=name,
+            reference=reference,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, Y, X)``."""
+        return self.source.shape
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points."""
+        return self.shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw pixels."""
+        return self.source.dtype
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether frames are raw polarization mosaics."""
+        return self.modality is Modality.POLARIZATION and self.shape[1] == 1
+
+    @property
+    def saturation_level(self) -> int | None:
+        """Raw value at which the camera saturates; `None` for floats or unknown depth."""
+        if self.dtype.kind != "u":
+            return None
+        bits, shift = self.instrument.bit_depth, self.instrument.bit_shift
+        if bits is None:
+            return int(np.iinfo(self.dtype).max) if self.dtype.itemsize == 1 else None
+        return ((1 << bits) - 1) << shift
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return raw frame `t` as ``(C, Y, X)``, without dask."""
+        n = self.n_frames
+        if not -n <= t < n:
+            raise LayoutError(f"{self.name!r} has {n} frames; there is no frame {t}.")
+        return self.source.read(t % n)
+
+    @functools.cached_property
+    def frames(self) -> "da.Array":
+        """Lazy ``(T, C, Y, X)`` view, one chunk a frame."""
+        import dask.array as da
+
+        t, c, y, x = self.shape
+
+        def load(block_id: tuple[int, ...]) -> NDArray[Any]:
+            return self.read(block_id[0])[None]
+
+        return da.map_blocks(
+            load,
+            chunks=((1,) * t, (c,), (y,), (x,)),
+            dtype=self.dtype,
+            meta=np.empty((0, 0, 0, 0), self.dtype),
+        )
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with fields of the acquisition changed."""
+        return dataclasses.replace(self, **changes)
+
+    def with_instrument(self, **changes: Any) -> Self:
+        """Return a copy with `Instrument` fields changed."""
+        return self.replace(instrument=self.instrument.replace(**changes))
+
+    def with_note(self, *notes: str) -> Self:
+        """Return a copy with notes added; a note is never said twice."""
+        fresh = tuple(note for note in notes if note not in self.notes)
+        return self.replace(notes=self.notes + fresh)
+
+    def require_modality(self) -> Modality:
+        """Return the modality, or raise when it is unknown."""
+        if self.modality is None:
+            options = ", ".join(m.value for m in Modality)
+            raise ModalityError(
+                f"The kind of recording {self.name!r} is not known. "
+                f"Say which it is with modality=…: {options}."
+            )
+        return self.modality
+
+    def missing(self) -> dict[str, str]:
+        """Return what is unknown: ``{field: what it is needed for}``."""
+        gaps = {}
+        instrument = self.instrument
+        unit = instrument.phase_unit
+        if self.modality is None:
+            gaps["modality"] = "choosing a phase engine"
+        if instrument.pixel_size_um is None:
+            gaps["pixel_size_um"] = "lengths, areas and dry mass"
+        needs_wavelength = self.modality is not Modality.PHASE or unit in (
+            PhaseUnit.RADIANS,
+            PhaseUnit.WAVES,
+        )
+        if instrument.wavelength_nm is None and needs_wavelength:
+            gaps["wavelength_nm"] = "optical path difference and dry mass"
+        if self.modality is Modality.PHASE and unit in (None, PhaseUnit.UNKNOWN):
+            gaps["phase_unit"] = "optical path difference and dry mass"
+        if self.n_frames > 1 and instrument.frame_interval_s is None:
+            gaps["frame_interval_s"] = "times and rates"
+        return gaps
+
+    def record(self) -> dict[str, Any]:
+        """Return a plain, serialisable description (layer metadata, provenance)."""
+        return {
+            "name": self.name,
+            "path": None if self.path is None else str(self.path),
+            "modality": None if self.modality is None else self.modality.value,
+            "shape_tcyx": list(self.shape),
+            "dtype": str(self.dtype),
+            "instrument": self.instrument.to_dict(),
+            "has_reference": self.reference is not None,
+            "missing": self.missing(),
+            "notes": list(self.notes),
+            "history": [step.to_dict() for step in self.history],
+        }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PhaseMap:
+    """Phase of a recording, with what it was made from and how.
+
+    Parameters
+    ----------
+    phase
+        ``(T, Y, X)`` float32 in `unit` (radians unless the recording held something
+        that cannot be converted), positive = optically thicker than the medium. NumPy
+        for frames that an engine just made, dask for whole recordings.
+    acquisition
+        The recording; its instrument is what the engine used, found values included.
+    grid_scale
+        ``(y, x)`` raw pixels per pixel of this map.
+    wrapped, amplitude, quality, standard_deviation
+        Optional ``(T, Y, X)`` companions: wrapped phase [rad], object amplitude
+        (arbitrary units), reliability 0 to 1, noise of the phase [rad].
+    frame_notes
+        One dictionary a frame of what the engine found (residues, background level).
+    history
+        Steps that led here.
+    """
+
+    phase: Any
+    acquisition: Acquisition
+    grid_scale: tuple[float, float] = (1.0, 1.0)
+    unit: PhaseUnit = PhaseUnit.RADIANS
+    wrapped: Any = None
+    amplitude: Any = None
+    quality: Any = None
+    standard_deviation: Any = None
+    frame_notes: tuple[dict[str, Any], ...] = ()
+    history: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.phase.ndim != 3:
+            raise LayoutError(f"Phase is (T, Y, X), not shape {self.phase.shape}.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(T, Y, X)``."""
+        t, y, x = self.phase.shape
+        return int(t), int(y), int(x)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points."""
+        return self.shape[0]
+
+    @property
+    def pixel_size_um(self) -> tuple[float, float] | None:
+        """``(y, x)`` size of a pixel of this map in object space, if known."""
+        pixel = self.acquisition.instrument.pixel_size_um
+        if pixel is None:
+            return None
+        return pixel * self.grid_scale[0], pixel * self.grid_scale[1]
+
+    def opd_nm_per_unit(self, needed_for: str = "Optical path difference") -> float:
+        """Return the factor from values of this map to nm of optical path.
+
+        Raises
+        ------
+        MissingMetadataError
+            The wavelength or the unit of the phase is unknown, or the values are a
+            dry-mass density (which has no optical path without its alpha).
+        """
+        instrument, where = self.acquisition.instrument, repr(self.acquisition.name)
+        match self.unit:
+            case PhaseUnit.NANOMETRES:
+                return 1.0
+            case PhaseUnit.MICROMETRES:
+                return 1000.0
+            case PhaseUnit.RADIANS:
+                wavelength = instrument.require("wavelength_nm", needed_for, where)
+                return float(wavelength) / (2 * math.pi)
+            case PhaseUnit.WAVES:
+                return float(instrument.require("wavelength_nm", needed_for, where))
+        raise MissingMetadataError("phase_unit", needed_for, where)
+
+    def read(self, t: int) -> NDArray[np.float32]:
+        """Return the phase of frame `t` as ``(Y, X)``."""
+        return np.asarray(self.phase[t], dtype=np.float32)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def record(self) -> dict[str, Any]:
+        """Return a plain, serialisable description (layer metadata, provenance)."""
+        return {
+            "unit": self.unit.value,
+            "grid_scale": list(self.grid_scale),
+            "pixel_size_um": None
+            if self.pixel_size_um is None
+            else list(self.pixel_size_um),
+            "acquisition": self.acquisition.record(),
+            "history": [step.to_dict() for step in self.history],
+        }

@@ -1,0 +1,122 @@
+"""Guards and data that every test shares.
+
+No test reaches the network, leaves a job running, or depends on the shared recordings
+being there: those tests skip with the reason.
+"""
+
+import ipaddress
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+JOB_THREAD_PREFIX = "qpm: "
+JOB_GRACE_S = 5.0
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def has_display() -> bool:
+    """Return whether windows can be opened here."""
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if has_display():
+        return
+    skip = pytest.mark.skip(reason="needs a display; run under xvfb-run")
+    for item in items:
+        if item.get_closest_marker("gui"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Folder of pyproject.toml."""
+    return PROJECT_ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real recordings beside the project (or named by QPM_SHARED_DATA)."""
+    beside = PROJECT_ROOT.parent / "shared" / "data"
+    folder = Path(os.environ.get("QPM_SHARED_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(
+            f"the shared recordings are not at {folder} (set QPM_SHARED_DATA)",
+            allow_module_level=True,
+        )
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(20_260_101)
+
+
+def is_local(family: int, kind: int, address: Any) -> bool:
+    """Return whether connecting a socket to `address` stays on this machine.
+
+    Connecting a datagram socket sends nothing; libraries do it to learn their own
+    address, so that passes.
+    """
+    if family not in (socket.AF_INET, socket.AF_INET6) or kind == socket.SOCK_DGRAM:
+        return True
+    host = str(address[0])
+    if host in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sockets reach this machine only."""
+    for name in ("connect", "connect_ex"):
+        original = getattr(socket.socket, name)
+
+        def guarded(
+            self: socket.socket, address: Any, _original: Any = original
+        ) -> Any:
+            if not is_local(self.family, self.type, address):
+                raise NetworkBlockedError(f"A test tried to connect to {address}.")
+            return _original(self, address)
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+
+def running_jobs() -> list[threading.Thread]:
+    """Return the threads of jobs that have not ended."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith(JOB_THREAD_PREFIX) and thread.is_alive()
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_jobs() -> Iterator[None]:
+    """Fail a test that leaves a job running; cancelled jobs get a moment to end."""
+    before = set(running_jobs())
+    yield
+    deadline = time.monotonic() + JOB_GRACE_S
+    for thread in set(running_jobs()) - before:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    leaked = [thread.name for thread in set(running_jobs()) - before]
+    if leaked:
+        pytest.fail(f"jobs were left running: {', '.join(sorted(leaked))}")

@@ -1,0 +1,372 @@
+"""The phase an empty field would have: smooth surfaces fitted outside the cells.
+
+Every surface is a sum of products of Legendre polynomials ``P_i(y) P_j(x)`` on the
+frame's own square [-1, 1]. Zernike polynomials up to radial order n span exactly the
+polynomials of total degree n, so a least-squares fit in that space *is* the Zernike
+fit; the Legendre products only condition it better.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from napari_qpm.retrieval.engine import Background
+
+__all__ = [
+    "BackgroundFit",
+    "Surface",
+    "background_mode",
+    "fit_background",
+    "fit_wrapped_slopes",
+    "terms_of",
+]
+
+MIN_BACKGROUND_SHARE = 0.15
+"""Below this share of empty field a fitted background is doubtful."""
+MAX_CONDITION = 1e4
+"""Fits that are worse conditioned on the empty pixels drop their highest order."""
+FIT_SIDE = 96
+"""Longest side [px] of the coarse grid on which the background is fitted."""
+SLOPE_SAMPLES = 112
+"""Longest side [px] of the grid of sampled phase steps for the first estimate."""
+
+SLOPE_TERMS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+
+Terms = tuple[tuple[int, int], ...]
+
+
+def terms_of(kind: Background, order: int) -> Terms:
+    """Return the ``(i, j)`` orders in y and x that a background model consists of."""
+    match kind:
+        case Background.NONE:
+            return ()
+        case Background.OFFSET:
+            degree = 0
+        case Background.TILT:
+            degree = 1
+        case Background.QUADRATIC:
+            degree = 2
+        case Background.LEGENDRE:
+            span = range(order + 1)
+            return tuple((i, j) for i in span for j in span)
+        case Background.ZERNIKE:
+            degree = order
+    return tuple((i, j) for i in range(degree + 1) for j in range(degree + 1 - i))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Smooth surface over a frame.
+
+    Parameters
+    ----------
+    coefficients
+        ``(I, J)`` factors of ``P_i(y) P_j(x)`` [rad].
+    """
+
+    coefficients: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 1)))
+
+    def rows_and_columns(
+        self, shape: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return ``(Y, J)`` and ``(J, X)`` whose matrix product is the surface."""
+        py = legendre(np.linspace(-1, 1, shape[0]), self.coefficients.shape[0])
+        px = legendre(np.linspace(-1, 1, shape[1]), self.coefficients.shape[1])
+        rows = np.ascontiguousarray(py.T @ self.coefficients, dtype=np.float32)
+        return rows, np.ascontiguousarray(px, dtype=np.float32)
+
+    def evaluate(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the surface on a grid ``(Y, X)`` [rad]."""
+        rows, columns = self.rows_and_columns(shape)
+        return rows @ columns
+
+    def __add__(self, other: "Surface") -> "Surface":
+        a, b = self.coefficients, other.coefficients
+        total = np.zeros(np.maximum(a.shape, b.shape))
+        total[: a.shape[0], : a.shape[1]] += a
+        total[: b.shape[0], : b.shape[1]] += b
+        return Surface(total)
+
+
+@dataclass(frozen=True)
+class BackgroundFit:
+    """A fitted background and how far it can be trusted.
+
+    Parameters
+    ----------
+    surface
+        The background [rad].
+    share
+        Share of the frame that was taken for empty, 0 to 1.
+    noise
+        Robust standard deviation of the empty pixels of the coarse grid [rad].
+    condition
+        Condition number of the fit on the empty pixels.
+    mask
+        Empty pixels on the coarse grid.
+    """
+
+    surface: Surface
+    share: float
+    noise: float
+    condition: float
+    mask: NDArray[np.bool_]
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether enough of the field was empty."""
+        return self.share >= MIN_BACKGROUND_SHARE
+
+
+def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the first `count` Legendre polynomials at `x`, shape ``(count, len(x))``."""
+    return np.polynomial.legendre.legvander(x, count - 1).T
+
+
+@dataclass(frozen=True)
+class _Coarse:
+    """Block means of a frame, with where the blocks lie on [-1, 1]."""
+
+    values: NDArray[np.float32]
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, phase: NDArray[np.float32]) -> Self:
+        """Return means over blocks, large blocks sampled at 4x4 of their pixels."""
+        picks_y, picks_x = (_block_picks(n, max(phase.shape)) for n in phase.shape)
+        sample = phase[np.ix_(picks_y.ravel(), picks_x.ravel())]
+        sample = sample.reshape(*picks_y.shape, *picks_x.shape)
+        return cls(
+            np.asarray(sample.mean(axis=(1, 3), dtype=np.float32)),
+            2 * picks_y.mean(axis=1) / max(phase.shape[0] - 1, 1) - 1,
+            2 * picks_x.mean(axis=1) / max(phase.shape[1] - 1, 1) - 1,
+        )
+
+    def surface(self, coefficients: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return a surface at the blocks."""
+        py = legendre(self.y, coefficients.shape[0])
+        px = legendre(self.x, coefficients.shape[1])
+        return np.asarray(py.T @ coefficients @ px, dtype=np.float32)
+
+
+def fit_wrapped_slopes(wrapped: NDArray[np.float32]) -> Surface:
+    """Return tilt and curvature of a wrapped phase, before any unwrapping.
+
+    The steps between neighbour pixels, themselves wrapped, are the slopes of the
+    phase wherever it is sampled well enough. A quadratic surface is fitted to a sample
+    of them with Tukey weights (cell edges are outliers of both signs), and again to
+    steps over eight pixels, in which noise counts eight times less.
+
+    Parameters
+    ----------
+    wrapped
+        ``(Y, X)`` [rad]; NaN is ignored.
+    """
+    surface = Surface(np.zeros((3, 3)))
+    for reach in (1, 8):
+        if min(wrapped.shape) > 4 * reach:
+            surface = surface + _slope_correction(wrapped, surface, reach)
+    return surface
+
+
+def _slope_correction(
+    wrapped: NDArray[np.float32], surface: Surface, reach: int
+) -> Surface:
+    """Return what steps over `reach` pixels add to a first quadratic surface."""
+    (ny, nx), stride = wrapped.shape, max(1, -(-max(wrapped.shape) // SLOPE_SAMPLES))
+    here = wrapped[: ny - reach : stride, : nx - reach : stride]
+    below = wrapped[reach::stride, : nx - reach : stride][: here.shape[0]]
+    right = wrapped[: ny - reach : stride, reach::stride][:, : here.shape[1]]
+    y = np.linspace(-1, 1, ny)[: ny - reach : stride]
+    x = np.linspace(-1, 1, nx)[: nx - reach : stride]
+    far_y, far_x = y + 2 * reach / (ny - 1), x + 2 * reach / (nx - 1)
+    py, px = legendre(y, 3), legendre(x, 3)
+    step_py, step_px = legendre(far_y, 3) - py, legendre(far_x, 3) - px
+    design = np.empty((2, here.size, len(SLOPE_TERMS)), np.float32)
+    for k, (i, j) in enumerate(SLOPE_TERMS):
+        design[0, :, k] = np.outer(step_py[i], px[j]).ravel()
+        design[1, :, k] = np.outer(py[i], step_px[j]).ravel()
+    design = design.reshape(-1, len(SLOPE_TERMS))
+    start = np.array([surface.coefficients[term] for term in SLOPE_TERMS])
+    steps = np.concatenate([(below - here).ravel(), (right - here).ravel()])
+    valid = np.isfinite(steps)
+    design, steps = design[valid], steps[valid]
+    if len(steps) < 50:
+        return Surface()
+
+    solution = start.copy()
+    if not start.any():
+        # The mean slopes, as angles: right even where the steps wrap.
+        turns = np.exp(1j * steps)
+        vertical = np.arange(valid.size)[valid] < here.size
+        solution[0] = np.angle(turns[vertical].mean()) * (ny - 1) / (2 * reach)
+        solution[1] = np.angle(turns[~vertical].mean()) * (nx - 1) / (2 * reach)
+    for _ in range(4):
+        residual = _wrap(steps - design @ solution.astype(np.float32))
+        spread = 1.4826 * float(np.median(np.abs(residual)))
+        weighted = design * _tukey(residual, spread)[:, None]
+        gram = (weighted.T @ design).astype(np.float64)
+        moment = (weighted.T @ residual).astype(np.float64)
+        update = np.linalg.lstsq(gram, moment, rcond=1e-9)[0]
+        solution += update
+        if np.max(np.abs(update)) < 1e-2:
+            break
+    coefficients = np.zeros((3, 3))
+    for term, value in zip(SLOPE_TERMS, solution - start, strict=True):
+        coefficients[term] = value
+    return Surface(coefficients)
+
+
+def fit_background(
+    phase: NDArray[np.float32],
+    kind: Background,
+    order: int = 4,
+    *,
+    one_sided: bool = True,
+) -> BackgroundFit:
+    """Return the background of an unwrapped phase, fitted outside the objects.
+
+    Objects are found on a coarse grid as what rises above the background by more than
+    its noise (or leaves it to either side with ``one_sided=False``), grown a little,
+    and left out; fit and mask are iterated from low order to the wanted one.
+
+    Parameters
+    ----------
+    phase
+        ``(Y, X)`` unwrapped phase [rad], cells positive if `one_sided`; NaN is ignored.
+    kind, order
+        Model of the background.
+    """
+    coarse = _Coarse.of(phase)
+    finite = np.isfinite(coarse.values)
+    terms = terms_of(kind, order)
+    if not finite.any() or not terms:
+        empty = np.zeros(finite.shape, bool)
+        return BackgroundFit(Surface(), 0.0, 0.0, 1.0, empty)
+
+    stages = [t for t in (1, 2, 3, 4, 6) if t < max(i + j for i, j in terms)]
+    ladder = [tuple(term for term in terms if sum(term) <= t) for t in stages]
+    ladder = [((0, 0),), *ladder, terms, terms]
+    coefficients = np.zeros((1, 1))
+    mask, noise, condition = finite, 0.0, 1.0
+    level, noise = background_mode(coarse.values[finite])
+    residual = coarse.values - np.float32(level)
+    for step, current in enumerate(ladder):
+        mask = _empty_pixels(residual, noise, finite, one_sided=one_sided)
+        solved = _solve(coarse, mask, residual, noise, current)
+        if solved is None:
+            continue
+        coefficients, condition = solved
+        residual = coarse.values - coarse.surface(coefficients)
+        if step < len(ladder) - 1:
+            level, noise = background_mode(residual[finite])
+            residual = residual - np.float32(level)
+    inside = residual[mask]
+    spread = 1.4826 * float(np.median(np.abs(inside - np.median(inside))))
+    return BackgroundFit(
+        Surface(coefficients),
+        float(mask.sum() / finite.sum()),
+        spread,
+        condition,
+        mask,
+    )
+
+
+def background_mode(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Return level and noise of the background among cell and background values.
+
+    The background is the densest peak of the values: the middle of the shortest
+    interval that holds a tenth of them. Its noise is that of a normal distribution
+    with the same density, so that cells above do not widen it.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64).ravel())
+    count = max(2, ordered.size // 10)
+    if ordered.size < 4:
+        return float(np.median(ordered)), 0.0
+    widths = ordered[count - 1 :] - ordered[: ordered.size - count + 1]
+    start = int(np.argmin(widths))
+    level = float(np.median(ordered[start : start + count]))
+    below = ordered[ordered <= level]
+    # The lower half is free of cells: 68 % of it lies within one sigma of the peak.
+    noise = level - float(np.quantile(below, 0.3173)) if below.size > 10 else 0.0
+    return level, max(noise, float(widths[start]) * 0.5)
+
+
+def _empty_pixels(
+    residual: NDArray[np.float32],
+    noise: float,
+    finite: NDArray[np.bool_],
+    *,
+    one_sided: bool,
+) -> NDArray[np.bool_]:
+    """Return where nothing but background is, leaving enough to fit on."""
+    height = np.nan_to_num(residual if one_sided else np.abs(residual))
+    for sigmas, grow in ((2.5, 2), (2.5, 1), (3.0, 0)):
+        objects = scipy.ndimage.binary_opening(height > sigmas * noise)
+        if grow:
+            objects = scipy.ndimage.binary_dilation(objects, iterations=grow)
+        mask = finite & ~objects & (height < 4 * noise)
+        if mask.sum() >= MIN_BACKGROUND_SHARE * finite.sum():
+            return np.asarray(mask)
+    return np.asarray(mask)
+
+
+def _solve(
+    coarse: _Coarse,
+    mask: NDArray[np.bool_],
+    residual: NDArray[np.float32],
+    noise: float,
+    terms: Terms,
+) -> tuple[NDArray[np.float64], float] | None:
+    """Return coefficients and condition of a Tukey-weighted fit on the mask."""
+    values = coarse.values[mask].astype(np.float64)
+    if values.size < 3 * len(terms):
+        return None
+    y, x = np.nonzero(mask)
+    size_i = max(i for i, _ in terms) + 1
+    size_j = max(j for _, j in terms) + 1
+    py, px = legendre(coarse.y, size_i), legendre(coarse.x, size_j)
+    used = list(terms)
+    design = np.stack([py[i, y] * px[j, x] for i, j in used], axis=1)
+    while True:
+        condition = float(np.sqrt(np.linalg.cond(design.T @ design)))
+        if condition <= MAX_CONDITION or len(used) == 1:
+            break
+        highest = max(sum(term) for term in used)
+        keep = [k for k, term in enumerate(used) if sum(term) < highest]
+        used, design = [used[k] for k in keep], design[:, keep]
+    deviation = residual[mask].astype(np.float64)
+    solution = np.zeros(len(used))
+    for _ in range(3):
+        weighted = design * _tukey(deviation, noise)[:, None]
+        gram, moment = weighted.T @ design, weighted.T @ values
+        solution = np.linalg.lstsq(gram, moment, rcond=None)[0]
+        deviation = values - design @ solution
+        noise = 1.4826 * float(np.median(np.abs(deviation)))
+    coefficients = np.zeros((size_i, size_j))
+    for (i, j), value in zip(used, solution, strict=True):
+        coefficients[i, j] = value
+    return coefficients, condition
+
+
+def _block_picks(length: int, longest: int) -> NDArray[np.intp]:
+    """Return the sampled pixels of each block of an axis, ``(blocks, samples)``."""
+    block = max(1, -(-longest // FIT_SIDE))
+    count = max(1, length // block)
+    offsets = np.unique(np.linspace(0, block - 1, min(block, 4)).round().astype(int))
+    return np.minimum(np.arange(count)[:, None] * block + offsets, length - 1)
+
+
+def _wrap(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    turns = np.rint(values * np.float32(1 / (2 * np.pi)))
+    return np.asarray(values - np.float32(2 * np.pi) * turns, dtype=np.float32)
+
+
+def _tukey(residual: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
+    """Return Tukey's bisquare weights for residuals of this spread."""
+    scaled = residual / np.asarray(4.685 * max(sigma, 1e-6), dtype=residual.dtype)
+    return np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, 0)

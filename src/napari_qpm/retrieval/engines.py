@@ -1,0 +1,69 @@
+"""The phase engines by name; the first of a modality is its default."""
+
+from typing import Any
+
+from napari_qpm.acquisition import Acquisition
+from napari_qpm.errors import ModalityError
+from napari_qpm.registry import Entry, Registry
+from napari_qpm.retrieval.engine import PhaseEngine
+
+__all__ = ["PHASE_ENGINES", "default_engine", "make_phase_engine"]
+
+PHASE_ENGINES = Registry(
+    "phase engine",
+    Entry(
+        "four-step",
+        "Four-step polarization",
+        "napari_qpm.retrieval.polarization_engine:FourStepEngine",
+        "polarization",
+        "Demosaics the camera's four polarization angles and takes their phase.",
+    ),
+    Entry(
+        "fourier",
+        "Fourier demodulation",
+        "napari_qpm.retrieval.off_axis_engine:FourierEngine",
+        "off-axis",
+        "Cuts the sideband out of the hologram's spectrum; fast and exact.",
+    ),
+    Entry(
+        "qpretrieve",
+        "qpretrieve (reference)",
+        "napari_qpm.retrieval.qpretrieve_engine:QpretrieveEngine",
+        "off-axis",
+        "The field's reference library at full resolution; slow, for comparison.",
+    ),
+    Entry(
+        "as-is",
+        "Phase as recorded",
+        "napari_qpm.retrieval.as_is_engine:AsIsEngine",
+        "phase",
+        "Passes already retrieved phase through, converted to radians if it can be.",
+    ),
+)
+
+
+def default_engine(acquisition: Acquisition) -> str:
+    """Return the name of the default engine for a recording."""
+    modality = acquisition.require_modality()
+    fitting = PHASE_ENGINES.for_modality(modality.value)
+    if not fitting:
+        available = sorted({entry.modality for entry in PHASE_ENGINES})
+        raise ModalityError(
+            f"{acquisition.name!r} is a {modality.value} recording, and no engine "
+            f"retrieves phase from those yet. Engines exist for: "
+            f"{', '.join(available)}."
+        )
+    return fitting[0].name
+
+
+def make_phase_engine(name: str, **parameters: Any) -> PhaseEngine:
+    """Return a phase engine of this name with these parameters.
+
+    Raises
+    ------
+    UnknownNameError, ParameterError
+        The engine or a parameter is unknown, or a value is out of bounds.
+    """
+    engine_class = PHASE_ENGINES[name].load()
+    engine: PhaseEngine = engine_class(engine_class.Parameters.parse(parameters))
+    return engine

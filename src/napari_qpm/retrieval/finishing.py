@@ -1,0 +1,164 @@
+"""From wrapped phase to phase above an empty background, the same for every engine.
+
+Order per frame: take out tilt and curvature found in the wrapped phase (fewer wraps to
+undo), unwrap, fit the wanted background outside the cells, subtract. The empty field
+ends at 0 rad, which also settles the 2 pi level of a frame on its own.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_qpm.jobs import CancelToken
+from napari_qpm.retrieval._surface_kernels import subtract_surface
+from napari_qpm.retrieval.background import (
+    MIN_BACKGROUND_SHARE,
+    fit_background,
+    fit_wrapped_slopes,
+)
+from napari_qpm.retrieval.engine import Background, PhaseParameters
+from napari_qpm.retrieval.unwrapping import unwrap
+
+__all__ = ["Finished", "SignGuess", "finish_phase", "infer_sign"]
+
+MIN_SIGN_CONFIDENCE = 0.2
+"""Below this the sign of the phase is a guess worth a warning."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Unwrapped, background-free phase.
+
+    Parameters
+    ----------
+    phase
+        ``(N, Y, X)`` [rad].
+    notes
+        One dictionary a frame: unwrapping, residues, background share and noise.
+    """
+
+    phase: NDArray[np.float32]
+    notes: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class SignGuess:
+    """Which sign makes the objects thicker than the medium.
+
+    Parameters
+    ----------
+    sign
+        +1 or -1, to be multiplied into the phase.
+    confidence
+        0 when objects rise and fall alike, 1 when all go one way.
+    """
+
+    sign: int
+    confidence: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the objects say it plainly."""
+        return self.confidence >= MIN_SIGN_CONFIDENCE
+
+
+def finish_phase(
+    wrapped: NDArray[np.float32],
+    parameters: PhaseParameters,
+    *,
+    sign: int = 1,
+    token: CancelToken,
+) -> Finished:
+    """Return unwrapped phase above its background.
+
+    Parameters
+    ----------
+    wrapped
+        ``(N, Y, X)`` wrapped phase [rad], as measured; NaN stays NaN.
+    parameters
+        Unwrapping and background model.
+    sign
+        Multiplied into the phase first.
+    """
+    phase = np.empty_like(wrapped, dtype=np.float32)
+    notes = []
+    for n, frame in enumerate(wrapped):
+        token.raise_if_cancelled()
+        phase[n], note = _finish_frame(frame, parameters, sign)
+        notes.append(note)
+    return Finished(phase, tuple(notes))
+
+
+def _finish_frame(
+    frame: NDArray[np.float32], parameters: PhaseParameters, sign: int
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    model = parameters.background
+    if not np.isfinite(frame).any():
+        return np.full_like(frame, np.nan), {"problem": "The frame holds no phase."}
+    oriented = frame if sign > 0 else -frame
+    if model not in (Background.NONE, Background.OFFSET):
+        slopes = fit_wrapped_slopes(oriented)
+        oriented = subtract_surface(oriented, slopes, wrap=True)
+    unwrapped = unwrap(oriented, parameters.unwrapping)
+    note: dict[str, Any] = {
+        "unwrapping": unwrapped.method,
+        "residues": unwrapped.n_residues,
+        "steep_share": unwrapped.steep_share,
+    }
+    if model is Background.NONE:
+        return unwrapped.phase, note
+    fit = fit_background(unwrapped.phase, model, parameters.background_order)
+    note |= {
+        "background_share": fit.share,
+        "background_noise_rad": fit.noise,
+        "background_condition": fit.condition,
+    }
+    if not fit.is_trusted:
+        note["warning"] = (
+            f"Only {fit.share:.0%} of the field is empty (below "
+            f"{MIN_BACKGROUND_SHARE:.0%}): the background, and with it dry mass, is "
+            "doubtful. Use a reference frame of an empty field."
+        )
+    return subtract_surface(unwrapped.phase, fit.surface, wrap=False), note
+
+
+def infer_sign(
+    wrapped: NDArray[np.float32], parameters: PhaseParameters, *, token: CancelToken
+) -> SignGuess:
+    """Return the sign that makes cells thicker than the medium.
+
+    Parameters
+    ----------
+    wrapped
+        ``(N, Y, X)`` wrapped phase [rad] of a few frames.
+    parameters
+        As used for the whole series.
+
+    Notes
+    -----
+    The background is fitted without preferring a side; then what stands out above it is
+    weighed against what stands out below.
+    """
+    above = below = 0.0
+    for frame in wrapped:
+        token.raise_if_cancelled()
+        if not np.isfinite(frame).any():
+            continue
+        flat = subtract_surface(frame, fit_wrapped_slopes(frame), wrap=True)
+        phase = unwrap(flat, parameters.unwrapping).phase
+        model = parameters.background
+        model = Background.QUADRATIC if model is Background.NONE else model
+        order = parameters.background_order
+        fit = fit_background(phase, model, order, one_sided=False)
+        height = subtract_surface(phase, fit.surface, wrap=False)
+        edge = 4 * max(fit.noise, 0.02)
+        above += float(np.nansum(np.maximum(height - edge, 0)))
+        below += float(np.nansum(np.maximum(-height - edge, 0)))
+    total = above + below
+    if total == 0:
+        return SignGuess(1, 0.0)
+    return SignGuess(1 if above >= below else -1, abs(above - below) / total)
+
+

@@ -1,0 +1,314 @@
+"""Off-axis holograms by Fourier demodulation on the grid of the sideband alone.
+
+Only the columns of the spectrum that hold the sideband are transformed, and the inverse
+transform runs on the small window around it: the phase comes on a grid that the band
+limit of the hologram fills (about 2.6 times coarser at the default filter), and is
+interpolated to the full grid only when asked for.
+"""
+
+import functools
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from pydantic import Field
+
+from napari_qpm.acquisition import Acquisition, Modality, PhaseMap
+from napari_qpm.errors import LayoutError, SidebandError
+from napari_qpm.fringes import find_carrier
+from napari_qpm.jobs import CancelToken
+from napari_qpm.retrieval._surface_kernels import phase_of
+from napari_qpm.retrieval.engine import PhaseParameters
+from napari_qpm.retrieval.finishing import finish_phase, infer_sign
+
+__all__ = ["Demodulator", "FourierEngine", "FourierParameters"]
+
+OVERSAMPLING = 2.0
+"""Pixels of the cropped grid per pixel that the band limit needs; 1 would alias the
+phase of steep cells, whose steps exceed pi."""
+
+
+class Grid(StrEnum):
+    """Grid on which the phase of a hologram is returned."""
+
+    CROPPED = "cropped"
+    """The sideband's own grid, coarser than the camera's and complete."""
+    FULL = "full"
+    """The camera's grid, by Fourier interpolation."""
+
+
+class Filter(StrEnum):
+    """Edge of the filter around the sideband."""
+
+    DISK = "disk"
+    """Sharp edge: all of the band at full weight, slight ringing at hard steps."""
+    SMOOTH = "smooth"
+    """Raised-cosine edge over the outer fifth: less ringing."""
+
+
+class FourierParameters(PhaseParameters):
+    """Parameters of the Fourier demodulation."""
+
+    filter_radius: float = Field(
+        1 / 3,
+        ge=0.1,
+        le=0.6,
+        title="Filter radius",
+        description="Radius of the filter around the sideband, in units of the carrier "
+        "frequency. A third keeps clear of the central order; larger shows finer "
+        "detail and more of the central order's leakage.",
+    )
+    filter_shape: Filter = Field(
+        Filter.DISK,
+        title="Filter edge",
+        description="Sharp (disk) or smooth edge of the filter.",
+    )
+    grid: Grid = Field(
+        Grid.CROPPED,
+        title="Output grid",
+        description="Cropped is fast and loses nothing; full gives the camera's grid.",
+    )
+
+
+class Demodulator:
+    """Cuts one sideband out of holograms of one shape.
+
+    Parameters
+    ----------
+    shape
+        ``(Y, X)`` of the holograms.
+    carrier
+        ``(fy, fx)`` [cycles/px].
+    radius
+        Of the filter [cycles/px].
+    smooth
+        Whether the filter edge is a raised cosine.
+    full
+        Whether the field is returned on the camera's grid.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        carrier: tuple[float, float],
+        radius: float,
+        *,
+        smooth: bool = False,
+        full: bool = False,
+    ):
+        self.shape, self.carrier, self.radius = shape, carrier, radius
+        centre = [round(f * n) for f, n in zip(carrier, shape, strict=True)]
+        window = tuple(self._window(radius, n, full=False) for n in shape)
+        output = tuple(self._window(radius, n, full=full) for n in shape)
+        self.output_shape = output
+        self.scale = (shape[0] / output[0], shape[1] / output[1])
+        offsets = [np.arange(m) - m // 2 for m in window]
+        fy = (offsets[0] / shape[0])[:, None]
+        fx = (offsets[1] / shape[1])[None]
+        distance = np.hypot(fy, fx)
+        weights = _cosine_edge(distance, radius) if smooth else distance <= radius
+        # Only columns that the filter keeps are transformed.
+        kept = np.flatnonzero(weights.any(axis=0))
+        rows = np.flatnonzero(weights.any(axis=1))
+        self._weights = weights[np.ix_(rows, kept)].astype(np.float32)
+        self._rows = (centre[0] + offsets[0][rows]) % shape[0]
+        columns = centre[1] + offsets[1][kept]
+        self._real = bool(columns[0] >= 0 and columns[-1] <= shape[1] // 2)
+        self._columns = columns if self._real else columns % shape[1]
+        self._to_rows = offsets[0][rows] % output[0]
+        self._to_columns = offsets[1][kept] % output[1]
+        # The window sits on whole bins; the fraction left is a tilt of the result.
+        self._untilt = [
+            np.exp(-2j * np.pi * (f * n - c) / m * np.arange(m)).astype(np.complex64)
+            for f, n, c, m in zip(carrier, shape, centre, output, strict=True)
+        ]
+        gain = output[0] * output[1] / (shape[0] * shape[1])
+        self._untilt[0] *= np.float32(gain)
+
+    @staticmethod
+    def _window(radius: float, length: int, *, full: bool) -> int:
+        """Return the even number of bins that the oversampled band takes."""
+        if full:
+            return length
+        wanted = int(np.ceil(OVERSAMPLING * radius * length))
+        return min(2 * scipy.fft.next_fast_len(max(wanted, 4)), length)
+
+    def field(self, frames: NDArray[Any], workers: int = 2) -> NDArray[np.complex64]:
+        """Return the complex object field of holograms ``(N, Y, X)``.
+
+        Returns
+        -------
+        ``(N, y, x)`` on the output grid; its phase is the object's times the sign of
+        the sideband, its modulus half the fringe amplitude in raw units.
+        """
+        if frames.shape[1:] != self.shape:
+            raise LayoutError(
+                f"Holograms of shape {frames.shape[1:]} do not fit the set-up for "
+                f"{self.shape}."
+            )
+        real = np.asarray(frames, dtype=np.float32)
+        transform = scipy.fft.rfft if self._real else scipy.fft.fft
+        lines = transform(real, axis=-1, workers=workers)
+        kept = _take(lines, self._columns, axis=-1)
+        kept = scipy.fft.fft(kept, axis=-2, workers=workers, overwrite_x=True)
+        kept = _take(kept, self._rows, axis=-2) * self._weights
+        spectrum = np.zeros((len(real), *self.output_shape), np.complex64)
+        spectrum[:, self._to_rows[:, None], self._to_columns] = kept
+        field = scipy.fft.ifft2(spectrum, workers=workers, overwrite_x=True)
+        field *= self._untilt[0][:, None]
+        field *= self._untilt[1]
+        return np.asarray(field, dtype=np.complex64)
+
+
+class FourierEngine:
+    """Phase of off-axis holograms.
+
+    Parameters
+    ----------
+    parameters
+        Filter, grid, unwrapping and background.
+    """
+
+    name: ClassVar[str] = "fourier"
+    title: ClassVar[str] = "Fourier demodulation"
+    modality: ClassVar[Modality] = Modality.OFF_AXIS
+    Parameters: ClassVar[type[PhaseParameters]] = FourierParameters
+
+    def __init__(self, parameters: FourierParameters | None = None):
+        self.parameters: FourierParameters = parameters or FourierParameters()
+
+    def resolve(self, acquisition: Acquisition, token: CancelToken) -> Acquisition:
+        """Return the acquisition with sideband and sign found where they are unknown.
+
+        Raises
+        ------
+        LayoutError
+            The frames have several channels.
+        SidebandError
+            No frame of a sample shows a single clear carrier.
+        """
+        resolved = resolve_sideband(acquisition, token)
+        if resolved.instrument.phase_sign is not None:
+            return resolved
+        wrapped = [self._wrapped(f, resolved)[0] for f in _sample(resolved)]
+        guess = infer_sign(np.concatenate(wrapped), self.parameters, token=token)
+        note = (
+            f"Sign of the phase: {guess.sign:+d}, because the objects are then thicker "
+            "than the medium. Set phase_sign to change it."
+            if guess.is_clear
+            else "The sign of the phase is a guess: nothing in the field stands out to "
+            "one side. Check that cells are bright, or set phase_sign to +1 or -1."
+        )
+        return resolved.with_instrument(phase_sign=guess.sign).with_note(note)
+
+    def retrieve(
+        self, frames: NDArray[Any], acquisition: Acquisition, token: CancelToken
+    ) -> PhaseMap:
+        """Return phase and amplitude of holograms ``(N, 1, Y, X)``."""
+        wrapped, amplitude = self._wrapped(frames, acquisition)
+        sign = acquisition.instrument.phase_sign or 1
+        finished = finish_phase(wrapped, self.parameters, sign=sign, token=token)
+        return PhaseMap(
+            phase=finished.phase,
+            acquisition=acquisition,
+            grid_scale=self._demodulator(acquisition).scale,
+            wrapped=wrapped if sign > 0 else -wrapped,
+            amplitude=amplitude,
+            frame_notes=finished.notes,
+        )
+
+    def _demodulator(self, acquisition: Acquisition) -> Demodulator:
+        carrier = acquisition.instrument.require(
+            "sideband_cycles_per_px", "Fourier demodulation", acquisition.name
+        )
+        parameters = self.parameters
+        return _cached_demodulator(
+            acquisition.shape[2:],
+            carrier,
+            parameters.filter_radius * float(np.hypot(*carrier)),
+            parameters.filter_shape is Filter.SMOOTH,
+            parameters.grid is Grid.FULL,
+        )
+
+    def _wrapped(
+        self, frames: NDArray[Any], acquisition: Acquisition
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return wrapped phase [rad] and amplitude of holograms ``(N, 1, Y, X)``."""
+        demodulator = self._demodulator(acquisition)
+        field = demodulator.field(frames[:, 0])
+        if acquisition.reference is not None:
+            reference = demodulator.field(acquisition.reference)
+            field *= np.conj(reference) / np.maximum(np.abs(reference), 1e-12)
+        return phase_of(field)
+
+
+def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisition:
+    """Return an off-axis acquisition whose sideband is known.
+
+    It is searched in the reference hologram if there is one (no cells disturb it), else
+    in a few frames of the series, of which the clearest counts.
+    """
+    if acquisition.shape[1] != 1:
+        raise LayoutError(
+            f"Holograms have one channel; {acquisition.name!r} has "
+            f"{acquisition.shape[1]}."
+        )
+    if acquisition.instrument.sideband_cycles_per_px is not None:
+        return acquisition
+    frames = [frame[0, 0] for frame in _sample(acquisition)]
+    if acquisition.reference is not None:
+        frames.insert(0, acquisition.reference[0])
+    carriers = []
+    for frame in frames:
+        token.raise_if_cancelled()
+        carriers.append(find_carrier(frame))
+    clear = [carrier for carrier in carriers if carrier.is_clear]
+    if not clear:
+        best = max(carriers, key=lambda c: c.prominence)
+        raise SidebandError(
+            f"No sideband was found in {acquisition.name!r}: its strongest pattern, at "
+            f"({best.frequency[0]:+.3f}, {best.frequency[1]:+.3f}) cycles/px (y, x), "
+            f"stands {best.prominence:.0f} times above its surroundings (a hologram: "
+            f"20 or more) and a second one has {best.rival:.0%} of its strength. If "
+            "these are holograms, set sideband_cycles_per_px; else choose another "
+            "modality."
+        )
+    found = clear[0].frequency
+    return acquisition.with_instrument(sideband_cycles_per_px=found).with_note(
+        f"Sideband found at ({found[0]:+.4f}, {found[1]:+.4f}) cycles/px (y, x). Set "
+        "sideband_cycles_per_px to change it."
+    )
+
+
+def _sample(acquisition: Acquisition) -> list[NDArray[Any]]:
+    """Return first, middle and last frame, each ``(1, C, Y, X)``, without repeats."""
+    last = acquisition.n_frames - 1
+    return [acquisition.read(t)[None] for t in sorted({0, last // 2, last})]
+
+
+@functools.lru_cache(maxsize=8)
+def _cached_demodulator(
+    shape: tuple[int, int],
+    carrier: tuple[float, float],
+    radius: float,
+    smooth: bool,
+    full: bool,
+) -> Demodulator:
+    return Demodulator(shape, carrier, radius, smooth=smooth, full=full)
+
+
+def _cosine_edge(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Return 1 inside 0.8 radius, 0 outside radius, a raised cosine between."""
+    ramp = np.clip((radius - distance) / (0.2 * radius), 0, 1)
+    return 0.5 - 0.5 * np.cos(np.pi * ramp)
+
+
+def _take(values: NDArray[Any], indices: NDArray[np.intp], axis: int) -> NDArray[Any]:
+    """Return elements along an axis; consecutive ones as a contiguous copy."""
+    if np.all(np.diff(indices) == 1):
+        window = slice(int(indices[0]), int(indices[-1]) + 1)
+        part = values[..., window] if axis == -1 else values[..., window, :]
+        return np.ascontiguousarray(part)
+    return np.take(values, indices, axis=axis)

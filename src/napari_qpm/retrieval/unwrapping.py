@@ -1,0 +1,217 @@
+"""Phase unwrapping: exact where a frame has no residues, quality-guided elsewhere.
+
+A *residue* is a 2 x 2 loop of pixels around which the least steps do not add up to
+zero. Without any, every path between two pixels gives the same phase, so one pass over
+the frame is exact. With residues the result depends on the path, and the path of the
+most reliable steps is taken (Herraez et al., Applied Optics 41, 7437, 2002).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_qpm.errors import LayoutError
+from napari_qpm.retrieval._threads import run_blocks
+from napari_qpm.retrieval.engine import Unwrapping
+
+__all__ = ["UnwrapResult", "count_residues", "unwrap", "warm"]
+
+Frame = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class UnwrapResult:
+    """Unwrapped phase of one frame and what is known of its reliability.
+
+    Parameters
+    ----------
+    phase
+        ``(Y, X)`` float32 [rad]: the wrapped phase plus whole turns; NaN stays NaN.
+        The level of the frame is arbitrary by a multiple of 2 pi.
+    method
+        ``"fast"``, ``"quality"`` or ``"none"``: the path that was taken.
+    n_residues
+        Loops of 2 x 2 valid pixels where the phase is ambiguous.
+    steep_share
+        Share of steps between neighbours of `phase` above 0.8 pi in magnitude. A hint,
+        not a proof: where many steps are steep, a sharp closed edge may hide a turn
+        without any residue, and all that it encloses is then off by 2 pi. It cannot see
+        an edge that rises by nearly a whole turn within one pixel: that looks flat.
+    broken_share
+        Share of steps of `phase` above pi in magnitude: where a turn stays between
+        neighbours, to close residues. Zero on the fast path.
+    """
+
+    phase: Frame
+    method: str
+    n_residues: int
+    steep_share: float
+    broken_share: float
+
+
+def unwrap(wrapped: NDArray[Any], method: Unwrapping = Unwrapping.AUTO) -> UnwrapResult:
+    """Return the phase of one frame without its 2 pi steps.
+
+    Parameters
+    ----------
+    wrapped
+        ``(Y, X)`` float [rad]. NaN (and infinite) pixels are walls: no path crosses
+        them, and they are NaN in the result.
+    method
+        `Unwrapping.AUTO` takes the fast path when there are no residues.
+
+    Raises
+    ------
+    LayoutError
+        Not two-dimensional, empty, or not of a real float type.
+    """
+    frame = _checked(wrapped)
+    if method is Unwrapping.NONE:
+        return _described(frame.copy(), "none", count_residues(frame))
+    if method is Unwrapping.AUTO:
+        phase, n_residues, n_steep = _integrated(frame)
+        if n_residues == 0 and np.isfinite(phase[-1, -1]):
+            return UnwrapResult(
+                phase, "fast", 0, n_steep / max(_n_steps(frame), 1), 0.0
+            )
+    return _unwrapped_by_quality(frame, method)
+
+
+def count_residues(wrapped: NDArray[Any]) -> int:
+    """Return how many 2 x 2 loops of valid pixels of a ``(Y, X)`` frame are ambiguous.
+
+    Raises
+    ------
+    LayoutError
+        Not two-dimensional, empty, or not of a real float type.
+    """
+    frame = _checked(wrapped)
+    n_residues = _integrated(frame)[1]
+    if n_residues == 0:
+        return 0
+    walls = ~np.isfinite(frame)
+    if not walls.any():
+        return n_residues
+    return _residues(_filled(frame, walls), walls)[2]
+
+
+def warm() -> None:
+    """Compile every kernel, which fills numba's cache for later processes."""
+    wrapped = np.zeros((8, 8), np.float32)
+    wrapped[3:5, 3:5] = 2.0, 4.0
+    wrapped[0, 0] = np.nan
+    for method in Unwrapping:
+        unwrap(wrapped, method)
+
+
+def _checked(wrapped: NDArray[Any]) -> Frame:
+    """Return the frame as contiguous float32, or say plainly what is wrong with it."""
+    wrapped = np.asanyarray(wrapped)
+    if wrapped.dtype.kind != "f":
+        raise LayoutError(
+            f"Cannot unwrap a frame of type {wrapped.dtype}: give the phase in radians "
+            "as real floating-point numbers (float32)."
+        )
+    if wrapped.ndim != 2 or wrapped.size == 0:
+        raise LayoutError(
+            f"Cannot unwrap an array of shape {wrapped.shape}: give one frame (Y, X) "
+            "with at least one pixel at a time."
+        )
+    if isinstance(wrapped, np.ma.MaskedArray):
+        wrapped = wrapped.filled(np.nan)
+    return np.ascontiguousarray(wrapped, np.float32)
+
+
+def _n_steps(frame: Frame) -> int:
+    n_rows, n_columns = frame.shape
+    return int(n_rows * (n_columns - 1) + (n_rows - 1) * n_columns)
+
+
+def _integrated(frame: Frame) -> tuple[Frame, int, int]:
+    """Return phase, number of residues and of steep steps by the one-pass path."""
+    from napari_qpm.retrieval._unwrap_kernels import integrate
+
+    n_rows, n_columns = frame.shape
+    phase = np.empty_like(frame)
+    counts = run_blocks(integrate, n_columns, frame, phase, row_size=n_rows)
+    return phase, sum(c[0] for c in counts), sum(c[1] for c in counts)
+
+
+def _described(phase: Frame, method: str, n_residues: int) -> UnwrapResult:
+    from napari_qpm.retrieval._unwrap_kernels import count_steps
+
+    n_rows, n_columns = phase.shape
+    counts = run_blocks(count_steps, n_rows, phase, row_size=n_columns)
+    n_steps = max(_n_steps(phase), 1)
+    return UnwrapResult(
+        phase,
+        method,
+        n_residues,
+        sum(c[0] for c in counts) / n_steps,
+        sum(c[1] for c in counts) / n_steps,
+    )
+
+
+def _filled(frame: Frame, walls: NDArray[np.bool_]) -> Frame:
+    """Return the frame with walls set to the last valid value of their row.
+
+    The level of islands that walls cut off is arbitrary; this keeps it near the rest.
+    """
+    n_columns = frame.shape[1]
+    columns = np.where(walls, 0, np.arange(n_columns))
+    source = np.maximum.accumulate(columns, axis=1)
+    filled = np.take_along_axis(frame, source, axis=1)
+    return np.where(np.isfinite(filled), filled, np.float32(0))
+
+
+def _residues(
+    frame: Frame, walls: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int32], int]:
+    """Return faces with a residue, charge of all faces, and how many avoid walls."""
+    from napari_qpm.retrieval._residue_trees import find_residues
+
+    n_rows, n_columns = frame.shape
+    charges = np.zeros((max(n_rows - 1, 0), max(n_columns - 1, 0)), np.int32)
+    faces = find_residues(frame, charges, charges.size)
+    if walls is None:
+        return faces, charges, faces.size
+    beside = walls[1:] | walls[:-1]
+    beside = beside[:, 1:] | beside[:, :-1]
+    return faces, charges, int(np.count_nonzero(~beside.ravel()[faces]))
+
+
+def _unwrapped_by_quality(frame: Frame, method: Unwrapping) -> UnwrapResult:
+    from napari_qpm.retrieval import _residue_trees as trees
+    from napari_qpm.retrieval._unwrap_kernels import integrate_corrected
+
+    n_rows, n_columns = frame.shape
+    is_valid = np.isfinite(frame)
+    walls = None if is_valid.all() else ~is_valid
+    filled = frame if walls is None else _filled(frame, walls)
+    faces, charges, n_residues = _residues(filled, walls)
+    name = "fast" if method is Unwrapping.AUTO and faces.size == 0 else "quality"
+
+    top = np.zeros(n_columns, np.float32)
+    down = np.zeros((n_rows, n_columns), np.int32)
+    if faces.size:
+        unreliability = np.empty(frame.shape, np.float64)
+        run_blocks(
+            trees.measure_unreliability,
+            n_rows,
+            filled,
+            unreliability,
+            row_size=n_columns,
+        )
+        if walls is not None:
+            trees.wall_off(walls, unreliability)
+        branches, reached = trees.grow_trees(faces, charges, unreliability)
+        trees.settle(branches, reached, charges, top, down)
+    phase = np.empty_like(frame)
+    run_blocks(
+        integrate_corrected, n_columns, filled, top, down, phase, row_size=n_rows
+    )
+    if walls is not None:
+        phase[walls] = np.nan
+    return _described(phase, name, n_residues)

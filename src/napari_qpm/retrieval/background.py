@@ -6,6 +6,7 @@ polynomials of total degree n, so a least-squares fit in that space *is* the Zer
 fit; the Legendre products only condition it better.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -33,6 +34,8 @@ FIT_SIDE = 96
 SLOPE_SAMPLES = 112
 """Longest side [px] of the grid of sampled phase steps for the first estimate."""
 
+MIN_CURVATURE = 0.3
+"""Curvature coefficients [rad] below which it does not matter where a fit starts."""
 SLOPE_TERMS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 
 Terms = tuple[tuple[int, int], ...]
@@ -83,6 +86,11 @@ class Surface:
         rows, columns = self.rows_and_columns(shape)
         return rows @ columns
 
+    def curvature(self) -> "Surface":
+        """Return the part of second and higher order."""
+        orders = np.add.outer(*map(np.arange, self.coefficients.shape))
+        return Surface(np.where(orders >= 2, self.coefficients, 0.0))
+
     def __add__(self, other: "Surface") -> "Surface":
         a, b = self.coefficients, other.coefficients
         total = np.zeros(np.maximum(a.shape, b.shape))
@@ -119,6 +127,11 @@ class BackgroundFit:
     def is_trusted(self) -> bool:
         """Whether enough of the field was empty."""
         return self.share >= MIN_BACKGROUND_SHARE
+
+    @property
+    def density(self) -> float:
+        """Share of empty field over its noise [1/rad]: high for a good fit."""
+        return self.share / (self.noise + 1e-3)
 
 
 def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -226,51 +239,66 @@ def fit_background(
     kind: Background,
     order: int = 4,
     *,
-    one_sided: bool = True,
+    removed: Surface | None = None,
 ) -> BackgroundFit:
     """Return the background of an unwrapped phase, fitted outside the objects.
 
     Objects are found on a coarse grid as what rises above the background by more than
-    its noise (or leaves it to either side with ``one_sided=False``), grown a little,
-    and left out; fit and mask are iterated from low order to the wanted one.
+    its noise, grown a little, and left out; fit and mask are iterated from low order to
+    the wanted one.
 
     Parameters
     ----------
     phase
-        ``(Y, X)`` unwrapped phase [rad], cells positive if `one_sided`; NaN is ignored.
+        ``(Y, X)`` unwrapped phase [rad], cells positive; NaN is ignored.
     kind, order
         Model of the background.
+    removed
+        Curvature that was taken out of `phase` before, on a guess. One big round cell
+        looks like a curved background, so the fit starts both without and with it and
+        keeps the start that ends with the denser background (share over noise).
     """
     coarse = _Coarse.of(phase)
-    finite = np.isfinite(coarse.values)
     terms = terms_of(kind, order)
-    if not finite.any() or not terms:
-        empty = np.zeros(finite.shape, bool)
+    if not np.isfinite(coarse.values).any() or not terms:
+        empty = np.zeros(coarse.values.shape, bool)
         return BackgroundFit(Surface(), 0.0, 0.0, 1.0, empty)
+    fit = _fit_coarse(coarse, terms)
+    if removed is None or np.abs(removed.coefficients).max() < MIN_CURVATURE:
+        return fit
+    restored = coarse.values + coarse.surface(removed.coefficients)
+    again = _fit_coarse(dataclasses.replace(coarse, values=restored), terms)
+    if again.density <= fit.density:
+        return fit
+    surface = again.surface + Surface(-removed.coefficients)
+    return dataclasses.replace(again, surface=surface)
 
-    stages = [t for t in (1, 2, 3, 4, 6) if t < max(i + j for i, j in terms)]
-    ladder = [tuple(term for term in terms if sum(term) <= t) for t in stages]
+
+def _fit_coarse(coarse: _Coarse, terms: Terms) -> BackgroundFit:
+    values = coarse.values
+    finite = np.isfinite(values)
+    degree = max(i + j for i, j in terms)
+    steps = [k for k in (1, 2, 3, 4, 6) if k < degree]
+    ladder = [tuple(term for term in terms if sum(term) <= k) for k in steps]
     ladder = [((0, 0),), *ladder, terms, terms]
-    coefficients = np.zeros((1, 1))
-    mask, noise, condition = finite, 0.0, 1.0
-    level, noise = background_mode(coarse.values[finite])
-    residual = coarse.values - np.float32(level)
+    coefficients, condition = np.zeros((1, 1)), 1.0
+    level, noise = background_mode(values[finite])
+    residual, mask = values - np.float32(level), finite
     for step, current in enumerate(ladder):
-        mask = _empty_pixels(residual, noise, finite, one_sided=one_sided)
+        mask = _empty_pixels(residual, noise, finite)
         solved = _solve(coarse, mask, residual, noise, current)
         if solved is None:
             continue
         coefficients, condition = solved
-        residual = coarse.values - coarse.surface(coefficients)
+        residual = values - coarse.surface(coefficients)
         if step < len(ladder) - 1:
             level, noise = background_mode(residual[finite])
             residual = residual - np.float32(level)
     inside = residual[mask]
-    spread = 1.4826 * float(np.median(np.abs(inside - np.median(inside))))
     return BackgroundFit(
         Surface(coefficients),
         float(mask.sum() / finite.sum()),
-        spread,
+        1.4826 * float(np.median(np.abs(inside - np.median(inside)))),
         condition,
         mask,
     )
@@ -297,14 +325,10 @@ def background_mode(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _empty_pixels(
-    residual: NDArray[np.float32],
-    noise: float,
-    finite: NDArray[np.bool_],
-    *,
-    one_sided: bool,
+    residual: NDArray[np.float32], noise: float, finite: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return where nothing but background is, leaving enough to fit on."""
-    height = np.nan_to_num(residual if one_sided else np.abs(residual))
+    height = np.nan_to_num(residual)
     for sigmas, grow in ((2.5, 2), (2.5, 1), (3.0, 0)):
         objects = scipy.ndimage.binary_opening(height > sigmas * noise)
         if grow:

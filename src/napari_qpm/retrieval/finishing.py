@@ -18,7 +18,7 @@ from napari_qpm.retrieval.background import (
     fit_background,
     fit_wrapped_slopes,
 )
-from napari_qpm.retrieval.engine import Background, PhaseParameters
+from napari_qpm.retrieval.engine import Background, PhaseParameters, Unwrapping
 from napari_qpm.retrieval.unwrapping import unwrap
 
 __all__ = ["Finished", "SignGuess", "finish_phase", "infer_sign"]
@@ -98,9 +98,11 @@ def _finish_frame(
     if not np.isfinite(frame).any():
         return np.full_like(frame, np.nan), {"problem": "The frame holds no phase."}
     oriented = frame if sign > 0 else -frame
+    removed = None
     if model not in (Background.NONE, Background.OFFSET):
         slopes = fit_wrapped_slopes(oriented)
         oriented = subtract_surface(oriented, slopes, wrap=True)
+        removed = slopes.curvature()
     unwrapped = unwrap(oriented, parameters.unwrapping)
     note: dict[str, Any] = {
         "unwrapping": unwrapped.method,
@@ -109,7 +111,9 @@ def _finish_frame(
     }
     if model is Background.NONE:
         return unwrapped.phase, note
-    fit = fit_background(unwrapped.phase, model, parameters.background_order)
+    fit = fit_background(
+        unwrapped.phase, model, parameters.background_order, removed=removed
+    )
     note |= {
         "background_share": fit.share,
         "background_noise_rad": fit.noise,
@@ -124,41 +128,40 @@ def _finish_frame(
     return subtract_surface(unwrapped.phase, fit.surface, wrap=False), note
 
 
-def infer_sign(
-    wrapped: NDArray[np.float32], parameters: PhaseParameters, *, token: CancelToken
-) -> SignGuess:
+def infer_sign(wrapped: NDArray[np.float32], *, token: CancelToken) -> SignGuess:
     """Return the sign that makes cells thicker than the medium.
 
     Parameters
     ----------
     wrapped
         ``(N, Y, X)`` wrapped phase [rad] of a few frames.
-    parameters
-        As used for the whole series.
 
     Notes
     -----
-    The background is fitted without preferring a side; then what stands out above it is
-    weighed against what stands out below.
+    Either sign is tried as if it were right, with a quadratic background fitted below
+    what stands out. Under the right sign nearly all that leaves the background rises
+    above it, and the background is dense (a large share of the field, little noise).
     """
-    above = below = 0.0
+    scores = []
     for frame in wrapped:
         token.raise_if_cancelled()
-        if not np.isfinite(frame).any():
-            continue
-        flat = subtract_surface(frame, fit_wrapped_slopes(frame), wrap=True)
-        phase = unwrap(flat, parameters.unwrapping).phase
-        model = parameters.background
-        model = Background.QUADRATIC if model is Background.NONE else model
-        order = parameters.background_order
-        fit = fit_background(phase, model, order, one_sided=False)
-        height = subtract_surface(phase, fit.surface, wrap=False)
-        edge = 4 * max(fit.noise, 0.02)
-        above += float(np.nansum(np.maximum(height - edge, 0)))
-        below += float(np.nansum(np.maximum(-height - edge, 0)))
-    total = above + below
-    if total == 0:
-        return SignGuess(1, 0.0)
-    return SignGuess(1 if above >= below else -1, abs(above - below) / total)
+        if np.isfinite(frame).any():
+            (up, dense_up), (down, dense_down) = _rise(frame), _rise(-frame)
+            total = dense_up + dense_down
+            scores.append((up * dense_up - down * dense_down) / total)
+    score = float(np.mean(scores)) if scores else 0.0
+    return SignGuess(1 if score >= 0 else -1, abs(score))
 
 
+def _rise(frame: NDArray[np.float32]) -> tuple[float, float]:
+    """Return whether objects rise (+1) or fall (-1), and how dense the background is."""
+    slopes = fit_wrapped_slopes(frame)
+    flat = subtract_surface(frame, slopes, wrap=True)
+    phase = unwrap(flat, Unwrapping.AUTO).phase
+    fit = fit_background(phase, Background.QUADRATIC, removed=slopes.curvature())
+    height = subtract_surface(phase, fit.surface, wrap=False)
+    edge = 4 * max(fit.noise, 0.02)
+    above = float(np.nansum(np.maximum(height - edge, 0)))
+    below = float(np.nansum(np.maximum(-height - edge, 0)))
+    rise = (above - below) / (above + below) if above + below > 0 else 0.0
+    return rise, fit.density

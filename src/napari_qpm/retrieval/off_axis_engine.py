@@ -100,8 +100,8 @@ class Demodulator:
     ):
         self.shape, self.carrier, self.radius = shape, carrier, radius
         centre = [round(f * n) for f, n in zip(carrier, shape, strict=True)]
-        window = tuple(self._window(radius, n, full=False) for n in shape)
-        output = tuple(self._window(radius, n, full=full) for n in shape)
+        window = _window_shape(shape, 2 * OVERSAMPLING * radius)
+        output = shape if full else window
         self.output_shape = output
         self.scale = (shape[0] / output[0], shape[1] / output[1])
         offsets = [np.arange(m) - m // 2 for m in window]
@@ -126,14 +126,6 @@ class Demodulator:
         ]
         gain = output[0] * output[1] / (shape[0] * shape[1])
         self._untilt[0] *= np.float32(gain)
-
-    @staticmethod
-    def _window(radius: float, length: int, *, full: bool) -> int:
-        """Return the even number of bins that the oversampled band takes."""
-        if full:
-            return length
-        wanted = int(np.ceil(OVERSAMPLING * radius * length))
-        return min(2 * scipy.fft.next_fast_len(max(wanted, 4)), length)
 
     def field(self, frames: NDArray[Any], workers: int = 2) -> NDArray[np.complex64]:
         """Return the complex object field of holograms ``(N, Y, X)``.
@@ -193,7 +185,7 @@ class FourierEngine:
         if resolved.instrument.phase_sign is not None:
             return resolved
         wrapped = [self._wrapped(f, resolved)[0] for f in _sample(resolved)]
-        guess = infer_sign(np.concatenate(wrapped), self.parameters, token=token)
+        guess = infer_sign(np.concatenate(wrapped), token=token)
         note = (
             f"Sign of the phase: {guess.sign:+d}, because the objects are then thicker "
             "than the medium. Set phase_sign to change it."
@@ -297,6 +289,26 @@ def _cached_demodulator(
     full: bool,
 ) -> Demodulator:
     return Demodulator(shape, carrier, radius, smooth=smooth, full=full)
+
+
+@functools.lru_cache(maxsize=32)
+def _window_shape(shape: tuple[int, int], share: float) -> tuple[int, int]:
+    """Return even numbers of bins that hold this share of each axis at least.
+
+    The share is raised by up to a fifth to find numbers that keep pixels square to one
+    part in a thousand, if there are any, and that transform fast.
+    """
+    candidates = []
+    smallest = max(int(np.ceil(share * shape[0])), 4)
+    for my in range(smallest, int(1.2 * smallest) + 4):
+        mx = 2 * round(my * shape[1] / shape[0] / 2)
+        if my % 2 or mx < share * shape[1]:
+            continue
+        stretch = abs(my * shape[1] / (mx * shape[0]) - 1)
+        slow = scipy.fft.next_fast_len(my) * scipy.fft.next_fast_len(mx) / (my * mx)
+        candidates.append((stretch > 1e-3, my * mx * (1 + 2 * (slow > 1)), my, mx))
+    _, _, my, mx = min(candidates)
+    return (my, mx) if my <= shape[0] and mx <= shape[1] else shape
 
 
 def _cosine_edge(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:

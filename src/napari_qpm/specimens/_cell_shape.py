@@ -150,7 +150,7 @@ def _spread_cell(body: Body, pose: Pose, y: FloatArray, x: FloatArray) -> FloatA
     from_nucleus = np.hypot(v - body.nucleus[0], u - body.nucleus[1]) / nucleus_radius
     nucleus = np.clip(1 - from_nucleus**2, 0, None) ** 0.5
     height = edge * (sheet + (0.55 * dome + 0.17 * nucleus) * (1 + texture))
-    height += edge * _spots(body, time_s, v, u, radius)
+    height += edge * _spots(body, pose, angle, y, x)
     height = np.maximum(height, 0.02 * edge)
     return np.asarray(height / height.sum())
 
@@ -159,15 +159,17 @@ def _outline(
     body: Body, direction: FloatArray, time_s: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return relative changes of the radius: by waves and tails, and by the lamella."""
-    change = np.zeros_like(direction)
+    around = np.linspace(-math.pi, math.pi, 721)
+    change = np.zeros_like(around)
     for order, amplitude, start, pace in body.waves:
-        change += amplitude * np.cos(order * direction + start + pace * time_s)
+        change += amplitude * np.cos(order * around + start + pace * time_s)
     arms = []
     for centre, length, width, pace in body.arms:
-        away = np.cos(direction - centre - pace * time_s) - 1
+        away = np.cos(around - centre - pace * time_s) - 1
         arms.append(length * np.exp(away / width))
     change += sum(arms[1:])
-    return np.maximum(change, -0.35), arms[0]
+    change = np.maximum(change, -0.35)
+    return np.interp(direction, around, change), np.interp(direction, around, arms[0])
 
 
 def _texture(
@@ -182,18 +184,26 @@ def _texture(
 
 
 def _spots(
-    body: Body,
-    time_s: float,
-    v: FloatArray,
-    u: FloatArray,
-    radius: float,
+    body: Body, pose: Pose, angle: float, y: FloatArray, x: FloatArray
 ) -> FloatArray:
-    total = np.zeros_like(v)
-    for y, x, sigma_um, height, start in body.spots:
-        wander = 0.03 * math.sin(start + time_s / 1500)
-        squared = (v - y - wander) ** 2 + (u - x + wander) ** 2
-        near = squared < (4 * sigma_um / radius) ** 2
-        total[near] += height * np.exp(-squared[near] * (radius / sigma_um) ** 2 / 2)
+    """Return nucleoli and granules, each drawn on the few pixels it covers."""
+    total = np.zeros(np.broadcast_shapes(y.shape, x.shape))
+    rows, columns = y[:, 0], x[0]
+    for v, u, sigma_um, height, start in body.spots:
+        wander = 0.03 * math.sin(start + pose.time_s / 1500)
+        v, u = (v + wander) * pose.radius_um, (u - wander) * pose.radius_um
+        centres = (
+            (rows, math.cos(angle) * v + math.sin(angle) * u),
+            (columns, math.cos(angle) * u - math.sin(angle) * v),
+        )
+        window, profiles = [], []
+        for grid, centre in centres:
+            ends = np.searchsorted(grid, (centre - 4 * sigma_um, centre + 4 * sigma_um))
+            window.append(slice(*ends))
+            profiles.append(
+                np.exp(-(((grid[window[-1]] - centre) / sigma_um) ** 2) / 2)
+            )
+        total[tuple(window)] += height * np.outer(*profiles)
     return total
 
 

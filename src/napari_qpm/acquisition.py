@@ -420,8 +420,7 @@ class Acquisition:
 
     def with_note(self, *notes: str) -> Self:
         """Return a copy with notes added; a note is never said twice."""
-        fresh = tuple(note for note in notes if note not in self.notes)
-        return self.replace(notes=self.notes + fresh)
+        return self.replace(notes=tuple(dict.fromkeys((*self.notes, *notes))))
 
     def require_modality(self) -> Modality:
         """Return the modality, or raise when it is unknown."""

@@ -1,0 +1,50 @@
+"""Compile every fast kernel into numba's cache by doing small jobs with each engine."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from napari_qpm.jobs import CancelToken, Progress, ReportProgress
+from napari_qpm.pipeline import EngineStep, Pipeline, run_pipeline
+from napari_qpm.retrieval.engine import Unwrapping
+from napari_qpm.retrieval.engines import PHASE_ENGINES
+from napari_qpm.specimens import KINDS, simulate
+
+__all__ = ["warm_kernels"]
+
+FRAME_PX = 256
+SLOW_ENGINES = ("qpretrieve",)
+"""Engines of other packages: nothing of ours to compile."""
+
+
+def warm_kernels(
+    token: CancelToken | None = None, report: ReportProgress | None = None
+) -> dict[str, float]:
+    """Run every engine once on a small sample; return seconds for each.
+
+    Quality-guided unwrapping is asked for as well, because a clean sample alone would
+    leave those kernels cold.
+    """
+    token = token or CancelToken()
+    names = [entry for entry in PHASE_ENGINES if entry.name not in SLOW_ENGINES]
+    names = [entry for entry in names if entry.modality in KINDS]
+    seconds: dict[str, float] = {}
+    for done, entry in enumerate(names):
+        token.raise_if_cancelled()
+        if report is not None:
+            report(Progress(done, len(names), "engines", "Compiling kernels"))
+        started = time.perf_counter()
+        sample = simulate(entry.modality, n_frames=2, shape=(FRAME_PX, FRAME_PX))
+        for unwrapping in (Unwrapping.AUTO, Unwrapping.QUALITY):
+            step = EngineStep(
+                engine=entry.name,
+                parameters={"unwrapping": unwrapping.value, "background": "quadratic"},
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                run_pipeline(
+                    Pipeline(retrieve=step), sample.acquisition, Path(folder), token
+                )
+        seconds[entry.name] = time.perf_counter() - started
+    if report is not None:
+        report(Progress(len(names), len(names), "engines", "Compiling kernels"))
+    return seconds

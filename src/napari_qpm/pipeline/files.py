@@ -1,0 +1,47 @@
+"""Small files that are either whole or absent."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from napari_qpm.errors import OutputError
+
+__all__ = ["make_folder", "write_atomically"]
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Write `content` under a temporary name, rename it, and return `path`.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or the folder cannot be written.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}. "
+            "Free some space or choose another folder."
+        ) from error
+    return path
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder with its parents and return it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The folder {path} cannot be made: {error.strerror or error}. "
+            "Choose another folder."
+        ) from error
+    return path

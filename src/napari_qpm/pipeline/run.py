@@ -1,0 +1,255 @@
+"""Run a pipeline on a recording and keep the result in a folder.
+
+The folder holds ``phase.ome.zarr`` (phase and cell labels, filled frame by frame),
+``cells.csv`` and ``cells.parquet``, and ``pipeline.yaml``. Running again continues
+where an earlier run stopped, whatever stopped it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from napari_qpm.acquisition import Acquisition, PhaseMap
+from napari_qpm.errors import QPMError
+from napari_qpm.io.ome_zarr import ResultStore
+from napari_qpm.io.table import write_table
+from napari_qpm.jobs import CancelToken, Progress, ReportProgress
+from napari_qpm.measurement import column_units
+from napari_qpm.pipeline.description import Pipeline
+from napari_qpm.pipeline.files import make_folder
+from napari_qpm.pipeline.stages import (
+    Stage,
+    first_usable_frame,
+    level_frames,
+    measure_frames,
+    problems,
+    retrieve_frames,
+    segment_frames,
+    without_frames,
+)
+from napari_qpm.pipeline.steps import (
+    measurement_parameters,
+    retrieve_step,
+    segment_step,
+)
+from napari_qpm.pipeline.workers import start_workers
+from napari_qpm.provenance import Step, fingerprint
+
+__all__ = ["PHASE_NAME", "TABLE_NAME", "RunResult", "input_record", "run_pipeline"]
+
+PHASE_NAME = "phase.ome.zarr"
+TABLE_NAME = "cells"
+PIPELINE_NAME = "pipeline.yaml"
+PLAN_NAME = ".levels.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left in its folder.
+
+    Parameters
+    ----------
+    phase_map
+        Phase of all frames, lazily read from the folder.
+    labels
+        ``(T, Y, X)`` int32 as dask, or `None` when the pipeline does not segment.
+    table
+        One row a cell and frame, or `None` when the pipeline does not measure.
+    folder, paths
+        Where it is: ``phase``, ``csv``, ``parquet`` and ``pipeline``.
+    failures
+        Frames that could not be processed, with the reason.
+    n_resumed
+        Frames that an earlier run had retrieved.
+    """
+
+    phase_map: PhaseMap
+    labels: Any
+    table: pd.DataFrame | None
+    folder: Path
+    paths: dict[str, Path]
+    failures: dict[int, str] = field(default_factory=dict)
+    n_resumed: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values for a report."""
+        return {
+            "folder": str(self.folder),
+            "paths": {name: str(path) for name, path in self.paths.items()},
+            "shape_tyx": list(self.phase_map.shape),
+            "unit": self.phase_map.unit.value,
+            "n_rows": None if self.table is None else len(self.table),
+            "n_resumed": self.n_resumed,
+            "failures": {str(t): reason for t, reason in self.failures.items()},
+            "notes": list(self.phase_map.acquisition.notes),
+        }
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    acquisition: Acquisition,
+    folder: str | Path,
+    token: CancelToken | None = None,
+    report: ReportProgress | None = None,
+    overwrite: bool = False,
+    scheduler: str | None = None,
+) -> RunResult:
+    """Run a pipeline on a recording; finished frames of an earlier run are kept.
+
+    Parameters
+    ----------
+    pipeline
+        What to do. Every name and value is checked before any frame is read.
+    acquisition
+        The recording.
+    folder
+        Where the result goes.
+    token, report
+        Cancel flag, checked at every frame, and listener for progress.
+    overwrite
+        Replace a result that something else has made.
+    scheduler
+        Address of a `dask.distributed` scheduler; `None` runs threads here.
+
+    Raises
+    ------
+    QPMError
+        The recording cannot be processed or the result not written. Single frames
+        that cannot be processed do not raise; they are in `RunResult.failures`.
+    JobCancelled
+        `token` was cancelled; running again continues.
+    """
+    token, report = token or CancelToken(), report or _ignore
+    complete = pipeline.complete(acquisition)
+    retrieval = retrieve_step(complete, acquisition, token)
+    first = first_usable_frame(retrieval, token)
+    history = (*retrieval.acquisition.history, retrieval.step)
+    context = first[1].replace(history=history)
+    folder = make_folder(Path(folder))
+    plan = folder / PLAN_NAME
+    if overwrite:
+        plan.unlink(missing_ok=True)
+    record = context.record() | input_record(complete, retrieval.acquisition)
+    store = open_store(folder, record, context, acquisition.n_frames, overwrite)
+    n_resumed = len(store.finished("phase"))
+    with start_workers(scheduler) as workers:
+        stage = Stage(store, acquisition.n_frames, workers, token, report)
+        retrieve_frames(stage, retrieval, first)
+        if complete.stabilise:
+            level_frames(stage, plan, context.unit)
+        return finish(
+            complete, stage, context, folder, record, retrieval.acquisition, n_resumed
+        )
+
+
+def finish(
+    pipeline: Pipeline,
+    stage: Stage,
+    context: PhaseMap,
+    folder: Path,
+    record: dict[str, Any],
+    acquisition: Acquisition | None,
+    n_resumed: int,
+) -> RunResult:
+    """Segment and measure retrieved frames, write table and provenance."""
+    store, history = stage.store, list(context.history)
+    failures = problems(store)
+    labels, table = None, None
+    paths = {"phase": folder / PHASE_NAME}
+    if pipeline.segment is not None:
+        segmentation = segment_step(pipeline)
+        failures = segment_frames(stage, context, segmentation) | failures
+        history.append(segmentation.step)
+        labels = _lazy(store.read_labels, context, stage.n_frames, np.int32)
+    if pipeline.measure is not None:
+        parameters = measurement_parameters(pipeline)
+        table = measure_frames(stage, context, parameters, acquisition)
+        history.append(Step("measure", "", parameters.model_dump(mode="json")))
+        paths["csv"], paths["parquet"] = write_table(
+            table, folder / TABLE_NAME, column_units(table)
+        )
+    paths["pipeline"] = pipeline.dump(folder / PIPELINE_NAME)
+    phase = _lazy(store.read_phase, context, stage.n_frames, np.float32)
+    notes = tuple(store.notes[t] for t in range(stage.n_frames))
+    phase_map = without_frames(context).replace(
+        phase=phase, history=tuple(history), frame_notes=notes
+    )
+    failed = {str(t): reason for t, reason in failures.items()}
+    store.finalise(record | phase_map.record() | {"failures": failed})
+    return RunResult(phase_map, labels, table, folder, paths, failures, n_resumed)
+
+
+def open_store(
+    folder: Path,
+    record: dict[str, Any],
+    context: PhaseMap,
+    n_frames: int,
+    overwrite: bool,
+) -> ResultStore:
+    """Return the folder's result, new or as an earlier run left it."""
+    return ResultStore.open(
+        folder / PHASE_NAME,
+        shape=(n_frames, *context.shape[1:]),
+        pixel_size_um=context.pixel_size_um,
+        frame_interval_s=context.acquisition.instrument.frame_interval_s,
+        record=record,
+        unit=context.unit.value,
+        overwrite=overwrite,
+    )
+
+
+def input_record(pipeline: Pipeline, acquisition: Acquisition) -> dict[str, Any]:
+    """Return what a result depends on: an earlier run is continued if it is equal."""
+    return {
+        "pipeline": {
+            **pipeline.to_dict(),
+            "input": {
+                "shape_tcyx": list(acquisition.shape),
+                "dtype": str(acquisition.dtype),
+                "instrument": acquisition.instrument.to_dict(),
+                "first_frame_sha256": _digest_of_frame(acquisition),
+                "reference_sha256": _digest(acquisition.reference),
+                "file": None
+                if acquisition.path is None
+                else fingerprint(acquisition.path),
+            },
+        }
+    }
+
+
+def _digest_of_frame(acquisition: Acquisition) -> str | None:
+    try:
+        return _digest(acquisition.read(0))
+    except QPMError:
+        return None
+
+
+def _digest(array: Any) -> str | None:
+    if array is None:
+        return None
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _lazy(read: Any, context: PhaseMap, n_frames: int, dtype: type[Any]) -> Any:
+    """Return ``(T, Y, X)`` as dask, one chunk a frame."""
+    import dask.array as da
+
+    _, ny, nx = context.shape
+
+    def load(block_id: tuple[int, ...]) -> Any:
+        return np.asarray(read(block_id[0]), dtype=dtype)[None]
+
+    return da.map_blocks(
+        load,
+        chunks=((1,) * n_frames, (ny,), (nx,)),
+        dtype=dtype,
+        meta=np.empty((0, 0, 0), dtype),
+    )
+
+
+def _ignore(progress: Progress) -> None:
+    """Nobody listens."""

@@ -1,0 +1,36 @@
+"""Names of the segmentation engines; adding one is one file and one line here."""
+
+from typing import Any
+
+from napari_qpm.registry import Entry, Registry
+from napari_qpm.segmentation.engine import SegmentationEngine
+
+__all__ = ["SEGMENTATION_ENGINES", "make_segmentation_engine"]
+
+SEGMENTATION_ENGINES = Registry(
+    "segmentation engine",
+    Entry(
+        name="watershed",
+        title="Threshold and watershed",
+        target="napari_qpm.segmentation.watershed_engine:WatershedEngine",
+        summary="Finds what rises above the background and parts touching cells at "
+        "the valleys between them. Needs no training.",
+    ),
+)
+
+
+def make_segmentation_engine(
+    name: str = "watershed", **params: Any
+) -> SegmentationEngine:
+    """Return the engine of this name with these parameters.
+
+    Raises
+    ------
+    UnknownNameError
+        No engine or parameter has this name.
+    ParameterError
+        A value is out of bounds.
+    """
+    engine_class = SEGMENTATION_ENGINES[name].load()
+    engine: SegmentationEngine = engine_class(engine_class.Parameters.parse(params))
+    return engine

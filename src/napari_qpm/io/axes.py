@@ -1,0 +1,123 @@
+"""Axes of files, such as ``TZCYX`` or ``IYX``, mapped to frames and channels."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_qpm.errors import LayoutError
+
+__all__ = ["FrameAxes", "plan_axes"]
+
+_FRAME_LETTERS = "TIQRMPA"
+"""Axes that may count frames: time, and what writers use for a plain sequence."""
+
+
+@dataclass(frozen=True)
+class FrameAxes:
+    """Which of the axes in front of Y and X count frames, and which channels.
+
+    Parameters
+    ----------
+    sizes
+        Lengths of the leading axes, in file order.
+    frame_axis, channel_axis
+        Positions in `sizes`; `None` when the file has one frame or one channel.
+    notes
+        What was assumed.
+    n_complete
+        Frames that the file really holds, when it is cut short.
+    """
+
+    sizes: tuple[int, ...]
+    frame_axis: int | None
+    channel_axis: int | None
+    notes: tuple[str, ...] = ()
+    n_complete: int | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of time points."""
+        n = 1 if self.frame_axis is None else self.sizes[self.frame_axis]
+        return n if self.n_complete is None else min(n, self.n_complete)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return 1 if self.channel_axis is None else self.sizes[self.channel_axis]
+
+    def index(self, t: int, c: int) -> tuple[int, ...]:
+        """Return the position of frame `t`, channel `c` along the leading axes."""
+        position = [0] * len(self.sizes)
+        if self.frame_axis is not None:
+            position[self.frame_axis] = t
+        if self.channel_axis is not None:
+            position[self.channel_axis] = c
+        return tuple(position)
+
+    def ravel(self, t: int, c: int) -> int:
+        """Return the number of the page that holds frame `t`, channel `c`."""
+        page = 0
+        for size, position in zip(self.sizes, self.index(t, c), strict=True):
+            page = page * size + position
+        return page
+
+    def shortened(self, n_pages: int) -> "FrameAxes":
+        """Return these axes for a file that holds only its first `n_pages` pages."""
+        last_channel = self.n_channels - 1
+        n_complete = 0
+        while n_complete < self.n_frames and (
+            self.ravel(n_complete, last_channel) < n_pages
+        ):
+            n_complete += 1
+        return replace(self, n_complete=n_complete)
+
+
+def plan_axes(
+    letters: str, sizes: tuple[int, ...], *, planes: bool, path: Path
+) -> FrameAxes:
+    """Return the roles of the axes in front of Y and X.
+
+    Parameters
+    ----------
+    letters
+        One letter an axis, for example ``"TZC"``.
+    sizes
+        Their lengths.
+    planes
+        Whether Z counts channels (through-focus recordings) and not frames.
+    path
+        File, for messages.
+
+    Raises
+    ------
+    LayoutError
+        More axes are longer than one than frames and channels can hold.
+    """
+    long = {k: letter for k, letter in enumerate(letters) if sizes[k] > 1}
+    roles: dict[str, int | None] = {"frame": None, "channel": None}
+    notes: list[str] = []
+
+    def assign(role: str, axis: int) -> None:
+        if roles[role] is not None:
+            listed = ", ".join(f"{letters[k]} = {sizes[k]}" for k in long)
+            raise LayoutError(
+                f"{path.name} has more axes than frames and channels: {listed}. "
+                "Save one plane or one channel, or open a focus stack with "
+                "modality='through-focus'."
+            )
+        roles[role] = axis
+
+    for axis, letter in long.items():
+        if letter == "C" or (letter == "Z" and planes):
+            assign("channel", axis)
+        elif letter in _FRAME_LETTERS:
+            assign("frame", axis)
+    for axis, letter in long.items():
+        if letter == "C" or letter in _FRAME_LETTERS or (letter == "Z" and planes):
+            continue
+        assign("frame", axis)
+        notes.append(
+            f"The file counts its {sizes[axis]} images along {letter}, not along time; "
+            "they are shown as frames. For planes along the optical axis open it with "
+            "modality='through-focus'."
+        )
+    return FrameAxes(tuple(sizes), roles["frame"], roles["channel"], tuple(notes))

@@ -1,0 +1,266 @@
+"""OME-Zarr 0.4 and 0.5 (images, series, plates), plain Zarr arrays, our own results."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_qpm.acquisition import FrameSource, Modality
+from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io.axes import FrameAxes, plan_axes
+from napari_qpm.io.field import RawField
+
+__all__ = ["OWN_KEY", "ZarrSource", "is_zarr", "own_record", "read_zarr"]
+
+OWN_KEY = "napari-qpm"
+"""Attribute of our results."""
+KEPT_FIELDS = ("wavelength_nm", "numerical_aperture", "medium_index")
+"""Instrument fields that stay true for a phase made from a recording."""
+
+_NODE_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_UM = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
+_SECONDS = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0, "hour": 3600.0}
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a folder is a Zarr group or array."""
+    return any((path / name).is_file() for name in _NODE_FILES)
+
+
+def own_record(path: Path) -> dict[str, Any] | None:
+    """Return the record of our own result at this path, or `None`."""
+    try:
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        record = attributes.get("attributes", {}).get(OWN_KEY)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+class ZarrSource:
+    """Frames of one Zarr array.
+
+    Parameters
+    ----------
+    path
+        Root of the Zarr hierarchy.
+    name
+        Array inside it; empty when the root is the array.
+    axes
+        Frames and channels over the axes in front of Y and X.
+    """
+
+    def __init__(self, path: Path, name: str, axes: FrameAxes):
+        self._arguments = (path, name, axes)
+        self._axes = axes
+        self._array = _open_array(path, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ZarrSource, self._arguments
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, Y, X)``."""
+        y, x = self._array.shape[-2:]
+        return self._axes.n_frames, self._axes.n_channels, int(y), int(x)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw pixels."""
+        native: np.dtype[Any] = np.dtype(self._array.dtype).newbyteorder("=")
+        return native
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame `t` as ``(C, Y, X)``."""
+        channels = range(self._axes.n_channels)
+        try:
+            planes = [self._array[self._axes.index(t, c)] for c in channels]
+        except _DAMAGE as error:
+            raise FileFormatError(
+                f"Frame {t} of {self._arguments[0]} cannot be decoded ({error}). The "
+                "folder is damaged; copy it again."
+            ) from error
+        return np.stack([np.asarray(plane, self.dtype) for plane in planes])
+
+
+def _open_array(path: Path, name: str) -> Any:
+    try:
+        return zarr.open_array(str(path), path=name, mode="r")
+    except (*_DAMAGE, OSError) as error:
+        where = f"{path}/{name}" if name else str(path)
+        raise FileFormatError(
+            f"There is no readable Zarr array at {where} ({error}). The folder is "
+            "damaged or was copied incompletely."
+        ) from error
+
+
+def read_zarr(path: Path, planes: bool = False) -> list[RawField]:
+    """Return every field of view of a Zarr folder.
+
+    Raises
+    ------
+    FileFormatError
+        No Zarr, or no image in it.
+    LayoutError
+        More axes than frames and channels.
+    """
+    try:
+        node = zarr.open(str(path), mode="r")
+        attributes = dict(node.attrs)
+    except (*_DAMAGE, OSError) as error:
+        raise FileFormatError(
+            f"{path} is not a readable Zarr folder ({error}). It is damaged or was "
+            "copied incompletely."
+        ) from error
+    if isinstance(node, zarr.Array):
+        return [_plain_array(path, node, planes)]
+    images = _image_groups(path, attributes)
+    fields = [_image(path, name, planes, n_images=len(images)) for name in images]
+    if not fields:
+        raise FileFormatError(
+            f"{path} is a Zarr group without an OME image (no 'multiscales'). Open the "
+            "folder of one image inside it."
+        )
+    return fields
+
+
+def _plain_array(path: Path, array: Any, planes: bool) -> RawField:
+    n_axes = array.ndim
+    if not 2 <= n_axes <= 5:
+        raise LayoutError(
+            f"{path} is an array of shape {array.shape}; expected 2 to 5 axes."
+        )
+    letters = "TCZ"[: n_axes - 2] if n_axes != 3 else "T"
+    axes = plan_axes(letters, array.shape[:-2], planes=planes, path=path)
+    return RawField(source=ZarrSource(path, "", axes), reader="Zarr", notes=axes.notes)
+
+
+def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the OME part of attributes: under a key in 0.5, at the root before."""
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, Mapping) else attributes
+
+
+def _image_groups(path: Path, attributes: Mapping[str, Any]) -> list[str]:
+    """Return the groups inside that hold one image each; ``""`` is the root."""
+    ome = _ome(attributes)
+    if "multiscales" in ome:
+        return [""]
+    if isinstance(ome.get("plate"), Mapping):
+        wells = [well["path"] for well in ome["plate"].get("wells", [])]
+        names = []
+        for well in wells:
+            images = _ome(_attributes(path, well)).get("well", {}).get("images", [])
+            names += [f"{well}/{image['path']}" for image in images]
+        return names
+    if isinstance(ome.get("series"), list):
+        return [str(name) for name in ome["series"]]
+    children = sorted(p.name for p in path.iterdir() if p.is_dir() and is_zarr(p))
+    return [c for c in children if "multiscales" in _ome(_attributes(path, c))]
+
+
+def _attributes(path: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(zarr.open(str(path), path=name, mode="r").attrs)
+    except (*_DAMAGE, OSError) as error:
+        raise FileFormatError(
+            f"{path} announces an image {name!r} that cannot be opened ({error}). The "
+            "folder was copied incompletely."
+        ) from error
+
+
+def _image(path: Path, name: str, planes: bool, n_images: int) -> RawField:
+    attributes = _attributes(path, name)
+    try:
+        multiscale = _ome(attributes)["multiscales"][0]
+        dataset = multiscale["datasets"][0]
+        key = f"{name}/{dataset['path']}" if name else str(dataset["path"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise FileFormatError(
+            f"The OME metadata of {path}/{name} are incomplete ({error!r})."
+        ) from error
+    array = _open_array(path, key)
+    axis_list = _axes(multiscale, array.ndim)
+    letters = "".join(axis["name"][:1].upper() for axis in axis_list)
+    if not letters.endswith("YX"):
+        raise LayoutError(
+            f"The image in {path} has axes {letters}; they have to end in Y and X."
+        )
+    axes = plan_axes(letters[:-2], array.shape[:-2], planes=planes, path=path)
+    instrument, notes = _calibration(multiscale, dataset, axis_list)
+    modality = None
+    record = attributes.get(OWN_KEY)
+    if isinstance(record, Mapping):
+        instrument.update(_own_instrument(record))
+        modality = Modality.PHASE
+    source: FrameSource = ZarrSource(path, key, axes)
+    return RawField(
+        source=source,
+        reader="napari-qpm result" if modality else "OME-Zarr",
+        instrument=instrument,
+        notes=(*axes.notes, *notes),
+        position=name if n_images > 1 else "",
+        modality=modality,
+    )
+
+
+def _axes(multiscale: Mapping[str, Any], n_axes: int) -> list[dict[str, Any]]:
+    """Return axes as mappings; versions before 0.4 named them only, or not at all."""
+    axes = multiscale.get("axes") or list("tczyx"[-n_axes:])
+    return [dict(a) if isinstance(a, Mapping) else {"name": str(a)} for a in axes]
+
+
+def _calibration(
+    multiscale: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    axes: list[dict[str, Any]],
+) -> tuple[dict[str, Any], list[str]]:
+    """Return pixel size and frame interval; numbers without a unit mean nothing."""
+    scale = np.ones(len(axes))
+    for owner in (multiscale, dataset):
+        for transform in owner.get("coordinateTransformations", ()):
+            if transform.get("type") == "scale":
+                scale = scale * np.asarray(transform["scale"], float)
+    by_name = {
+        axis["name"].lower(): (float(size), axis.get("unit"))
+        for axis, size in zip(axes, scale, strict=True)
+    }
+    found: dict[str, Any] = {}
+    notes: list[str] = []
+    (y, y_unit), (x, x_unit) = by_name["y"], by_name["x"]
+    if y_unit in _UM and x_unit in _UM:
+        y_um, x_um = y * _UM[y_unit], x * _UM[x_unit]
+        if abs(y_um - x_um) <= 0.01 * x_um:
+            found["pixel_size_um"] = x_um
+        else:
+            notes.append(
+                f"The file states pixels of {x_um:g} x {y_um:g} um (x, y); only square "
+                "pixels are supported, so the pixel size stays unknown."
+            )
+    interval, unit = by_name.get("t", (0.0, None))
+    if unit in _SECONDS and interval > 0:
+        found["frame_interval_s"] = interval * _SECONDS[unit]
+    return found, notes
+
+
+def _own_instrument(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what our own result knows: unit, and the optics it was made with."""
+    instrument: dict[str, Any] = {"phase_unit": record.get("unit", "rad")}
+    acquisition = record.get("acquisition")
+    stored = acquisition.get("instrument") if isinstance(acquisition, Mapping) else None
+    stored = stored or record.get("instrument")
+    if isinstance(stored, Mapping):
+        instrument.update({k: stored[k] for k in KEPT_FIELDS if k in stored})
+    return instrument

@@ -71,7 +71,7 @@ class Handedness(StrEnum):
     POSITIVE = "positive"
     """phase = atan2(I135 - I45, I0 - I90)."""
     NEGATIVE = "negative"
-    """phase = atan2(I45 - I135, I0 - I90): the quarter-wave plate is turned by 90 deg."""
+    """phase = atan2(I45 - I135, I0 - I90): quarter-wave plate turned by 90 deg."""
 
 
 class ReferenceWave(StrEnum):
@@ -82,7 +82,7 @@ class ReferenceWave(StrEnum):
     POINT_DIFFRACTION = "point-diffraction"
     """Low-passed object wave: plain four-step phase, with a halo that costs mass."""
     UNSCATTERED = "unscattered"
-    """Only the undiffracted light is shifted; the phase follows by the SLIM relation."""
+    """Only the undiffracted light is shifted; phase follows by the SLIM relation."""
 
 
 class PhaseUnit(StrEnum):
@@ -123,7 +123,7 @@ class Instrument:
         Angles [deg] in reading order: of the 2x2 cell ``(row 0: a, b; row 1: c, d)`` of
         a mosaic, or of the four channels. Sony sensors: ``(90, 45, 135, 0)``.
     roi_offset_px
-        ``(y, x)`` of the frame's first pixel on the sensor; odd values permute a mosaic.
+        ``(y, x)`` of the first pixel on the sensor; odd values permute a mosaic.
     handedness, reference_wave
         See `Handedness`, `ReferenceWave`.
     sideband_cycles_per_px
@@ -344,7 +344,7 @@ class Acquisition:
         reference: NDArray[Any] | None = None,
         **instrument: Any,
     ) -> Self:
-        """Return an acquisition of an array ``(Y, X)``, ``(T, Y, X)``, ``(T, C, Y, X)``.
+        """Return an acquisition of a ``(Y, X)``, ``(T, Y, X)``, ``(T, C, Y, X)`` array.
 
         Further keywords are `Instrument` fields.
         """
@@ -378,7 +378,7 @@ class Acquisition:
 
     @property
     def saturation_level(self) -> int | None:
-        """Raw value at which the camera saturates; `None` for floats or unknown depth."""
+        """Raw value of a saturated pixel; `None` for floats or unknown depth."""
         if self.dtype.kind != "u":
             return None
         bits, shift = self.instrument.bit_depth, self.instrument.bit_shift

@@ -1,7 +1,7 @@
 """Errors a user can act on: what happened, with which file or layer, and what to do.
 
-Everything we raise on purpose derives from `QPMError`. None of them is a `RuntimeError`,
-because napari's generator workers swallow those.
+All that we raise on purpose derives from `QPMError`. None is a `RuntimeError`, because
+napari's generator workers swallow those.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""The carrier of a hologram: found once here, for readers (what is this?) and engines."""
+"""The carrier of a hologram: found here, for readers (what is this?) and engines."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -169,9 +169,7 @@ class Job(Generic[Result]):
             p, remaining = self._progress, None
             if self._state is JobState.RUNNING and 0 < p.done < p.total:
                 remaining = elapsed / p.done * (p.total - p.done)
-            return Status(
-                self._state, self._reason, p, elapsed, remaining, self._error
-            )
+            return Status(self._state, self._reason, p, elapsed, remaining, self._error)
 
     @property
     def is_running(self) -> bool:
@@ -237,7 +235,7 @@ class Job(Generic[Result]):
             self.result = self._function(self.token, self.report)
         except JobCancelled as cancelled:
             reason, error = FinishReason.CANCELLED, cancelled
-        except BaseException as raised:  # noqa: BLE001 - the job boundary records all
+        except BaseException as raised:
             reason, error = FinishReason.FAILED, raised
             logger.exception("%s failed", self.title)
         with self._lock:

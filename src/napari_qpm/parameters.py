@@ -1,4 +1,4 @@
-"""Base of every engine's parameters: one frozen model from which form, CLI and YAML come."""
+"""Base of every engine's parameters: one model makes form, CLI options and YAML."""
 
 from collections.abc import Mapping
 from typing import Any, Self

@@ -20,7 +20,7 @@ _TWO_PI = np.float32(2 * np.pi)
 _PER_TURN = np.float32(1 / (2 * np.pi))
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp"})  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp"})
 def _subtract_rows(
     start: int,
     stop: int,
@@ -44,7 +44,7 @@ def _subtract_rows(
                 out[x] -= _TWO_PI * np.rint(out[x] * _PER_TURN)
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True)
 def _phase_rows(start: int, stop: int, field: Any, phase: Any, modulus: Any) -> None:
     for y in range(start, stop):
         for x in range(field.shape[1]):
@@ -80,9 +80,7 @@ def phase_of(
     flat = field.reshape(-1, field.shape[-1])
     phase = np.empty(flat.shape, np.float32)
     modulus = np.empty(flat.shape, np.float32)
-    run_blocks(
-        _phase_rows, flat.shape[0], flat, phase, modulus, row_size=flat.shape[1]
-    )
+    run_blocks(_phase_rows, flat.shape[0], flat, phase, modulus, row_size=flat.shape[1])
     return phase.reshape(field.shape), modulus.reshape(field.shape)
 
 

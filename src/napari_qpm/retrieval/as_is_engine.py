@@ -1,4 +1,4 @@
-"""Phase that was retrieved elsewhere: passes through, in radians where that is known."""
+"""Phase that was retrieved elsewhere passes through, in radians if that is known."""
 
 from typing import Any, ClassVar
 

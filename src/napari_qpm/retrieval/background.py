@@ -27,6 +27,9 @@ __all__ = [
 
 MIN_BACKGROUND_SHARE = 0.15
 """Below this share of empty field a fitted background is doubtful."""
+MAX_BACKGROUND_NOISE = 0.4
+"""Empty field [rad] that is rougher than this is not empty, or the model does not fit.
+Seen on real holograms: 0.05 to 0.25."""
 MAX_CONDITION = 1e4
 """Fits that are worse conditioned on the empty pixels drop their highest order."""
 FIT_SIDE = 96
@@ -125,8 +128,8 @@ class BackgroundFit:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether enough of the field was empty."""
-        return self.share >= MIN_BACKGROUND_SHARE
+        """Whether enough of the field was empty, and flat after the fit."""
+        return self.share >= MIN_BACKGROUND_SHARE and self.noise <= MAX_BACKGROUND_NOISE
 
     @property
     def density(self) -> float:
@@ -135,7 +138,7 @@ class BackgroundFit:
 
 
 def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the first `count` Legendre polynomials at `x`, shape ``(count, len(x))``."""
+    """Return the first `count` Legendre polynomials at `x`, ``(count, len(x))``."""
     return np.polynomial.legendre.legvander(x, count - 1).T
 
 
@@ -203,11 +206,10 @@ def _slope_correction(
     for k, (i, j) in enumerate(SLOPE_TERMS):
         design[0, :, k] = np.outer(step_py[i], px[j]).ravel()
         design[1, :, k] = np.outer(py[i], step_px[j]).ravel()
-    design = design.reshape(-1, len(SLOPE_TERMS))
     start = np.array([surface.coefficients[term] for term in SLOPE_TERMS])
     steps = np.concatenate([(below - here).ravel(), (right - here).ravel()])
     valid = np.isfinite(steps)
-    design, steps = design[valid], steps[valid]
+    matrix, steps = design.reshape(-1, len(SLOPE_TERMS))[valid], steps[valid]
     if len(steps) < 50:
         return Surface()
 
@@ -219,10 +221,10 @@ def _slope_correction(
         solution[0] = np.angle(turns[vertical].mean()) * (ny - 1) / (2 * reach)
         solution[1] = np.angle(turns[~vertical].mean()) * (nx - 1) / (2 * reach)
     for _ in range(4):
-        residual = _wrap(steps - design @ solution.astype(np.float32))
+        residual = _wrap(steps - matrix @ solution.astype(np.float32))
         spread = 1.4826 * float(np.median(np.abs(residual)))
-        weighted = design * _tukey(residual, spread)[:, None]
-        gram = (weighted.T @ design).astype(np.float64)
+        weighted = matrix * _tukey(residual, spread)[:, None]
+        gram = (weighted.T @ matrix).astype(np.float64)
         moment = (weighted.T @ residual).astype(np.float64)
         update = np.linalg.lstsq(gram, moment, rcond=1e-9)[0]
         solution += update
@@ -382,7 +384,8 @@ def _block_picks(length: int, longest: int) -> NDArray[np.intp]:
     block = max(1, -(-longest // FIT_SIDE))
     count = max(1, length // block)
     offsets = np.unique(np.linspace(0, block - 1, min(block, 4)).round().astype(int))
-    return np.minimum(np.arange(count)[:, None] * block + offsets, length - 1)
+    picks = np.arange(count)[:, None] * block + offsets
+    return np.asarray(np.minimum(picks, length - 1))
 
 
 def _wrap(values: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import subtract_surface
 from napari_qpm.retrieval.background import (
-    MIN_BACKGROUND_SHARE,
     fit_background,
     fit_wrapped_slopes,
 )
@@ -121,9 +120,9 @@ def _finish_frame(
     }
     if not fit.is_trusted:
         note["warning"] = (
-            f"Only {fit.share:.0%} of the field is empty (below "
-            f"{MIN_BACKGROUND_SHARE:.0%}): the background, and with it dry mass, is "
-            "doubtful. Use a reference frame of an empty field."
+            f"The background is doubtful, and with it dry mass: {fit.share:.0%} of the "
+            f"field looks empty and varies by {fit.noise:.2f} rad after the fit. Use a "
+            "reference frame of an empty field, or another background model."
         )
     return subtract_surface(unwrapped.phase, fit.surface, wrap=False), note
 
@@ -154,7 +153,7 @@ def infer_sign(wrapped: NDArray[np.float32], *, token: CancelToken) -> SignGuess
 
 
 def _rise(frame: NDArray[np.float32]) -> tuple[float, float]:
-    """Return whether objects rise (+1) or fall (-1), and how dense the background is."""
+    """Return whether objects rise (+1) or fall (-1), and the background's density."""
     slopes = fit_wrapped_slopes(frame)
     flat = subtract_surface(frame, slopes, wrap=True)
     phase = unwrap(flat, Unwrapping.AUTO).phase

@@ -13,7 +13,7 @@ from napari_qpm.provenance import Step
 from napari_qpm.retrieval.engine import PhaseEngine
 from napari_qpm.retrieval.engines import default_engine, make_phase_engine
 
-__all__ = ["lazy_phase", "retrieve", "retrieval_step"]
+__all__ = ["lazy_phase", "retrieval_step", "retrieve"]
 
 COMPANIONS = ("wrapped", "amplitude", "quality", "standard_deviation")
 

@@ -22,12 +22,18 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import phase_of
 from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase, infer_sign
+from napari_qpm.retrieval.frame_checks import raw_frame_notes
 
 __all__ = ["Demodulator", "FourierEngine", "FourierParameters"]
 
 OVERSAMPLING = 2.0
 """Pixels of the cropped grid per pixel that the band limit needs; 1 would alias the
 phase of steep cells, whose steps exceed pi."""
+
+
+MIN_VISIBILITY = 0.02
+"""Fringe visibility below which a frame counts as without fringes; real holograms have
+0.1 and more, camera noise alone about 0.01 in the filter's band."""
 
 
 class Grid(StrEnum):
@@ -200,6 +206,13 @@ class FourierEngine:
     ) -> PhaseMap:
         """Return phase and amplitude of holograms ``(N, 1, Y, X)``."""
         wrapped, amplitude = self._wrapped(frames, acquisition)
+        raw_notes = [raw_frame_notes(frame, acquisition) for frame in frames]
+        for n, note in enumerate(raw_notes):
+            visibility = _visibility(frames[n], amplitude[n])
+            if not visibility >= MIN_VISIBILITY:
+                note.setdefault("problem", "The frame shows no fringes.")
+            if "problem" in note:
+                wrapped[n] = np.nan
         sign = acquisition.instrument.phase_sign or 1
         finished = finish_phase(wrapped, self.parameters, sign=sign, token=token)
         return PhaseMap(
@@ -208,7 +221,10 @@ class FourierEngine:
             grid_scale=self._demodulator(acquisition).scale,
             wrapped=wrapped if sign > 0 else -wrapped,
             amplitude=amplitude,
-            frame_notes=finished.notes,
+            frame_notes=tuple(
+                found | raw
+                for found, raw in zip(finished.notes, raw_notes, strict=True)
+            ),
         )
 
     def _demodulator(self, acquisition: Acquisition) -> Demodulator:
@@ -229,11 +245,15 @@ class FourierEngine:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return wrapped phase [rad] and amplitude of holograms ``(N, 1, Y, X)``."""
         demodulator = self._demodulator(acquisition)
-        field = demodulator.field(frames[:, 0])
+        holograms, lost = _fill_nan(frames[:, 0])
+        field = demodulator.field(holograms)
         if acquisition.reference is not None:
             reference = demodulator.field(acquisition.reference)
             field *= np.conj(reference) / np.maximum(np.abs(reference), 1e-12)
-        return phase_of(field)
+        wrapped, amplitude = phase_of(field)
+        if lost is not None:
+            wrapped[_lost_on_grid(lost, wrapped.shape)] = np.nan
+        return wrapped, amplitude
 
 
 def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisition:
@@ -278,6 +298,40 @@ def _sample(acquisition: Acquisition) -> list[NDArray[Any]]:
     """Return first, middle and last frame, each ``(1, C, Y, X)``, without repeats."""
     last = acquisition.n_frames - 1
     return [acquisition.read(t)[None] for t in sorted({0, last // 2, last})]
+
+
+def _visibility(frame: NDArray[Any], amplitude: NDArray[np.float32]) -> float:
+    """Return the fringe visibility of a frame, 0 to 1."""
+    level = float(np.nanmean(frame, dtype=np.float64)) if frame.size else 0.0
+    return 2 * float(np.median(amplitude)) / level if level > 0 else 0.0
+
+
+def _fill_nan(
+    holograms: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return holograms without NaN, and where NaN was, if anywhere.
+
+    One NaN would spread over the whole frame in its Fourier transform.
+    """
+    if holograms.dtype.kind != "f":
+        return holograms, None
+    lost = ~np.isfinite(holograms)
+    if not lost.any():
+        return holograms, None
+    filled = np.where(lost, 0, holograms)
+    count = np.maximum((~lost).sum(axis=(1, 2), keepdims=True), 1)
+    level = filled.sum(axis=(1, 2), keepdims=True) / count
+    return np.where(lost, level, filled), lost
+
+
+def _lost_on_grid(lost: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixels of a coarser grid ``(N, y, x)`` hold lost raw pixels."""
+    mask = np.zeros(shape, bool)
+    n, y, x = np.nonzero(lost)
+    rows = y * shape[1] // lost.shape[1]
+    columns = x * shape[2] // lost.shape[2]
+    mask[n, rows, columns] = True
+    return mask
 
 
 @functools.lru_cache(maxsize=8)

@@ -282,7 +282,8 @@ class ArraySource:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the raw pixels."""
-        return np.dtype(self._array.dtype)
+        dtype: np.dtype[Any] = np.dtype(self._array.dtype)
+        return dtype
 
     def read(self, t: int) -> NDArray[Any]:
         """Return frame `t` as ``(C, Y, X)``."""

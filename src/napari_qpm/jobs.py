@@ -230,7 +230,8 @@ class Job(Generic[Result]):
         self._notify()
 
     def _execute(self) -> None:
-        reason, error = FinishReason.COMPLETED, None
+        reason = FinishReason.COMPLETED
+        error: BaseException | None = None
         try:
             self.result = self._function(self.token, self.report)
         except JobCancelled as cancelled:

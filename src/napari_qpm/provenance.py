@@ -33,7 +33,7 @@ class Step:
     engine: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=lambda: dict(versions()))
+    versions: dict[str, str] = field(default_factory=lambda: dict(_versions()))
     date: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(
             timespec="seconds"
@@ -54,9 +54,13 @@ def package_version() -> str:
         return "0+unknown"
 
 
-@functools.cache
 def versions() -> dict[str, str]:
     """Return versions of Python, napari-qpm and what its numbers depend on."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {"napari-qpm": package_version(), "python": platform.python_version()}
     for name in _TRACKED:
         try:

@@ -139,7 +139,7 @@ class BackgroundFit:
 
 def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Return the first `count` Legendre polynomials at `x`, ``(count, len(x))``."""
-    return np.polynomial.legendre.legvander(x, count - 1).T
+    return np.asarray(np.polynomial.legendre.legvander(x, count - 1).T, np.float64)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,17 @@ __all__ = ["Step", "fingerprint", "package_version", "versions"]
 _TRACKED = ("numpy", "scipy", "scikit-image", "numba", "dask", "zarr")
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    found = {"napari-qpm": package_version(), "python": platform.python_version()}
+    for name in _TRACKED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 @dataclass(frozen=True)
 class Step:
     """One processing step.
@@ -57,17 +68,6 @@ def package_version() -> str:
 def versions() -> dict[str, str]:
     """Return versions of Python, napari-qpm and what its numbers depend on."""
     return dict(_versions())
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    found = {"napari-qpm": package_version(), "python": platform.python_version()}
-    for name in _TRACKED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def fingerprint(path: Path, span: int = 1 << 20) -> dict[str, Any]:

@@ -30,6 +30,8 @@ MIN_BACKGROUND_SHARE = 0.15
 MAX_BACKGROUND_NOISE = 0.4
 """Empty field [rad] that is rougher than this is not empty, or the model does not fit.
 Seen on real holograms: 0.05 to 0.25."""
+LEAST_NOISE = 1e-4
+"""Noise [rad] assumed where the empty field is exactly flat (masked or simulated)."""
 MAX_CONDITION = 1e4
 """Fits that are worse conditioned on the empty pixels drop their highest order."""
 FIT_SIDE = 96
@@ -331,6 +333,7 @@ def _empty_pixels(
 ) -> NDArray[np.bool_]:
     """Return where nothing but background is, leaving enough to fit on."""
     height = np.nan_to_num(residual)
+    noise = max(noise, LEAST_NOISE)
     for sigmas, grow in ((2.5, 2), (2.5, 1), (3.0, 0)):
         objects = scipy.ndimage.binary_opening(height > sigmas * noise)
         if grow:

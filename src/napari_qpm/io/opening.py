@@ -17,16 +17,13 @@ from napari_qpm.acquisition import (
     FrameSource,
     Instrument,
     Modality,
-    PhaseUnit,
 )
 from napari_qpm.errors import (
     FileFormatError,
     LayoutError,
-    ParameterError,
     QPMError,
     UnknownNameError,
 )
-from napari_qpm.io.bits import detect_bits
 from napari_qpm.io.detect import (
     READY_LAYOUT,
     SONY_LAYOUT,
@@ -36,6 +33,7 @@ from napari_qpm.io.detect import (
 )
 from napari_qpm.io.field import ChannelSource, GroupedSource, RawField
 from napari_qpm.io.formats import is_own_result, read_fields
+from napari_qpm.io.merging import complete_instrument, merge_instrument
 from napari_qpm.io.sidecar import Sidecar, find_sidecar, load_sidecar
 from napari_qpm.provenance import Step, fingerprint
 
@@ -186,8 +184,12 @@ def _build(path: Path, raw: RawField, stated: _Stated) -> Acquisition:
     elif stated.modality is not None and raw.modality is None:
         notes += _doubt_note(modality, detection)
     source, layout = _arrange(path, source, first, modality, detection, notes)
-    instrument, sources = _merge(path, raw, stated, notes)
-    instrument = _complete(instrument, sources, source, first, modality, layout, notes)
+    instrument, sources = merge_instrument(
+        path, raw.instrument, stated.sidecar, stated.instrument, notes
+    )
+    instrument = complete_instrument(
+        instrument, sources, source, first, modality, layout, notes
+    )
     name = _name(path, raw, stated)
     step = Step(
         name="open",
@@ -314,109 +316,6 @@ def _group_angles(
         )
     notes.append("Every four images are the four polarizer angles of one frame.")
     return GroupedSource(source, 4), layout
-
-
-def _merge(
-    path: Path, raw: RawField, stated: _Stated, notes: list[str]
-) -> tuple[Instrument, dict[str, str]]:
-    """Return the instrument from file, sidecar and user, and who said what."""
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    sidecar = stated.sidecar
-    ranks = [("file", raw.instrument), ("you", stated.instrument)]
-    if sidecar is not None:
-        ranks.insert(1, (f"sidecar {sidecar.path.name}", sidecar.instrument))
-    for source, layer in ranks:
-        given = {name: value for name, value in layer.items() if value is not None}
-        if {"camera_pixel_um", "magnification"} <= given.keys():
-            values.pop("pixel_size_um", None)
-        for name, value in given.items():
-            if name in values and _differs(values[name], value):
-                notes.append(
-                    f"{name}: {value} from {source} replaces {values[name]} from "
-                    f"{sources[name]}."
-                )
-            values[name], sources[name] = value, source
-        try:
-            Instrument().replace(**given)
-        except QPMError as error:
-            where = path if source == "file" else source
-            raise ParameterError(
-                f"Wrong instrument value in {where}: {error}"
-            ) from error
-    return Instrument().replace(**values), sources
-
-
-def _differs(old: Any, new: Any) -> bool:
-    if isinstance(old, int | float) and isinstance(new, int | float):
-        return not np.isclose(old, new, rtol=1e-3)
-    return bool(np.any(np.asarray(old) != np.asarray(new)))
-
-
-def _complete(
-    instrument: Instrument,
-    sources: dict[str, str],
-    source: FrameSource,
-    first: NDArray[Any],
-    modality: Modality | None,
-    layout: tuple[int, int, int, int] | None,
-    notes: list[str],
-) -> Instrument:
-    """Return the instrument with what the first frame tells, each with its note."""
-    if instrument.bit_depth is None and modality is not Modality.PHASE:
-        depth, shift, note = detect_bits(first)
-        if depth is not None:
-            instrument = instrument.replace(bit_depth=depth, bit_shift=shift)
-            sources["bit_depth"] = "seen in the first frame"
-        if note:
-            notes.append(note)
-    elif instrument.bit_depth is not None and "bit_shift" not in sources:
-        _, shift, note = detect_bits(first)
-        if shift and instrument.bit_depth + shift <= 16:
-            instrument = instrument.replace(bit_shift=shift)
-            notes.append(note)
-    if modality is Modality.POLARIZATION:
-        instrument = _with_layout(instrument, sources, source, layout, notes)
-    if modality is Modality.PHASE and instrument.phase_unit is None:
-        instrument = instrument.replace(phase_unit=PhaseUnit.UNKNOWN)
-        notes.append(
-            "The unit of the phase is not stated: shapes can be measured, picograms "
-            "cannot. Say it with phase_unit=…: rad, waves, nm, um or pg/um2."
-        )
-    return instrument
-
-
-def _with_layout(
-    instrument: Instrument,
-    sources: dict[str, str],
-    source: FrameSource,
-    layout: tuple[int, int, int, int] | None,
-    notes: list[str],
-) -> Instrument:
-    n_channels, height, width = source.shape[1:]
-    if n_channels == 1 and (height % 2 or width % 2):
-        lost = " and ".join(
-            word for word, size in (("row", height), ("column", width)) if size % 2
-        )
-        notes.append(
-            f"The mosaic has an odd size ({height} x {width}): its last {lost} has no "
-            "partner and is ignored."
-        )
-    if instrument.polarization_layout is not None or layout is None:
-        return instrument
-    sources["polarization_layout"] = "assumed"
-    a, b, c, d = layout
-    order = (
-        f"row 0: {a}, {b}; row 1: {c}, {d} degrees, as Sony sensors have it"
-        if n_channels == 1
-        else f"channels {a}, {b}, {c}, {d} degrees"
-    )
-    notes.append(
-        f"The order of the polarizer angles is assumed ({order}). If your camera "
-        "differs, say it with polarization_layout=(…), and a cropped sensor with "
-        "roi_offset_px=(y, x); a wrong order flips or distorts the phase."
-    )
-    return instrument.replace(polarization_layout=layout)
 
 
 def _with_reference(

@@ -83,7 +83,7 @@ def test_confluent_cells_that_outshine_the_unscattered_light_are_told_apart():
 
 def test_plain_four_step_would_overstate_the_cells():
     phase = cells(8, 1.5)
-    images, unscattered = camera(np.exp(1j * phase))
+    images, _ = camera(np.exp(1j * phase))
     plain = wrapped_phase(images, READY)
     inside, outside = phase > 1.4, phase < 0.01
     contrast = np.angle(

@@ -1,0 +1,203 @@
+"""The dock "QPM": recording, three steps, table, and what happens now.
+
+A thin view: it shows the `Workflow` and passes clicks on to it.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_qpm.jobs import FinishReason, Status
+from napari_qpm.viewer import warmup
+from napari_qpm.viewer.bridge import GuiThread
+from napari_qpm.viewer.job_box import JobBox
+from napari_qpm.viewer.recording_box import RecordingBox
+from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.step_box import StepBox
+from napari_qpm.viewer.table_box import TableBox
+from napari_qpm.viewer.workflow import Scope, Workflow
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+__all__ = ["QPMDock"]
+
+MINIMUM_WIDTH = 340
+MARGIN = 6
+HINTS = {
+    StepName.RETRIEVE: "Next: retrieve the phase.",
+    StepName.SEGMENT: "Next: segment the cells.",
+    StepName.MEASURE: "Next: measure the cells. You can correct their outlines first.",
+}
+
+
+class QPMDock(QWidget):
+    """Retrieve, segment and measure the selected recording.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer that the dock sits in.
+    """
+
+    def __init__(self, viewer: "napari.viewer.Viewer", parent: QWidget | None = None):
+        super().__init__(parent)
+        warmup.start_warmup()
+        self._gui = GuiThread(self)
+        self.workflow = Workflow(
+            viewer, post=self._gui.post, before_job=warmup.wait_until_warm
+        )
+        self._was_docked = False
+        self._last = ""
+        self._build()
+        self._connect()
+        self._refresh()
+
+    def _build(self) -> None:
+        workflow = self.workflow
+        self.recording = RecordingBox(workflow)
+        self.steps = {step: StepBox(workflow, step) for step in StepName}
+        self.table = TableBox(workflow)
+        self.job = JobBox(workflow)
+        self.scope = QComboBox()
+        self.scope.setObjectName("scope")
+        self.scope.addItem("All frames", Scope.ALL)
+        self.scope.addItem("This frame", Scope.CURRENT)
+        self.scope.setToolTip("All frames, or a quick look at the one shown.")
+        self.run_all = QPushButton("Run all steps")
+        self.run_all.setObjectName("run_all_button")
+        self.run_all.setToolTip("Retrieve, segment and measure, one after the other.")
+
+        row = QHBoxLayout()
+        row.addWidget(self.scope)
+        row.addStretch()
+        row.addWidget(self.run_all)
+        content = QWidget()
+        inner = QVBoxLayout(content)
+        inner.setContentsMargins(0, 0, MARGIN, 0)
+        inner.addWidget(self.recording)
+        inner.addWidget(_line())
+        inner.addLayout(row)
+        for box in self.steps.values():
+            inner.addWidget(_line())
+            inner.addWidget(box)
+        inner.addWidget(self.table)
+        inner.addStretch(1)
+        scroll = self._scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(_line())
+        layout.addWidget(self.job)
+        self.setMinimumWidth(MINIMUM_WIDTH)
+
+    def _connect(self) -> None:
+        workflow = self.workflow
+        workflow.changed.connect(self._refresh)
+        workflow.progressed.connect(self.job.show_status)
+        workflow.finished.connect(self._on_finished)
+        workflow.failed.connect(self._on_failed)
+        for box in self.steps.values():
+            box.run_asked.connect(self._on_run)
+        self.run_all.clicked.connect(self._on_run_all)
+        self.table.export_asked.connect(self._on_export)
+        self.table.table_shown.connect(self._on_table)
+        self.destroyed.connect(workflow.close)
+
+    def _disconnect(self) -> None:
+        """Cancel the job and let go of the viewer."""
+        self._gui.close()
+        self.workflow.close()
+
+    def event(self, event: QEvent) -> bool:
+        """Notice when napari takes this widget out of its dock.
+
+        napari#8071: a closed dock gets no close event; its widget loses its parent and
+        lives on until Python frees it.
+        """
+        if event.type() == QEvent.Type.ParentChange:
+            is_docked = self.parent() is not None
+            if self._was_docked and not is_docked:
+                self._disconnect()
+            self._was_docked = is_docked
+        return bool(super().event(event))
+
+    def _refresh(self) -> None:
+        workflow = self.workflow
+        acquisition = workflow.acquisition
+        self.recording.refresh()
+        self.recording.setEnabled(workflow.job is None)
+        is_series = acquisition is not None and acquisition.n_frames > 1
+        self.scope.setVisible(is_series)
+        if is_series and acquisition is not None:
+            self.scope.setItemText(0, f"All {acquisition.n_frames} frames")
+        retrieve = workflow.availability(StepName.RETRIEVE)
+        self.run_all.setEnabled(retrieve.is_ready)
+        for box in self.steps.values():
+            box.refresh()
+        self.table.refresh()
+        self.job.refresh(self._sentence())
+
+    def _sentence(self) -> str:
+        """Return what happened and what to do next."""
+        workflow = self.workflow
+        upcoming = workflow.next_step()
+        hint = HINTS[upcoming] if upcoming else ""
+        if workflow.field is not None and not hint:
+            hint = workflow.availability(StepName.RETRIEVE).reason
+        return " ".join(part for part in (self._last, workflow.note, hint) if part)
+
+    def _scope(self) -> Scope:
+        if self.workflow.acquisition is None or self.workflow.acquisition.n_frames == 1:
+            return Scope.ALL
+        return Scope(self.scope.currentData())
+
+    def _on_run(self, step: StepName) -> None:
+        self.workflow.run(step, self._scope())
+
+    def _on_run_all(self) -> None:
+        self.workflow.run_all(self._scope())
+
+    def _on_finished(self, title: str, status: Status) -> None:
+        if status.reason is FinishReason.COMPLETED:
+            self._last = f"{title}: done in {status.elapsed_s:.1f} s."
+        elif status.reason is FinishReason.CANCELLED:
+            self._last = f"{title}: cancelled, nothing was changed."
+
+    def _on_table(self) -> None:
+        # Small screens: bring the table into view, after it got its size.
+        self._gui.post(lambda: self._scroll.ensureWidgetVisible(self.table))
+
+    def _on_failed(self, message: str) -> None:
+        self._last = message
+        show_error(message)
+
+    def _on_export(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export table", "cells.csv", "Tables (*.csv *.parquet)"
+        )
+        if name:
+            self.workflow.export_table(Path(name).with_suffix(""))
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

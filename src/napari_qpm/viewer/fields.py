@@ -1,0 +1,153 @@
+"""What stands behind a layer: the field of view that it shows.
+
+A `FieldOfView` keeps the live objects (recording, phase, table) of up to three layers:
+recording, phase and cells. Selecting any of them finds the same field. Layers are held
+weakly, so that deleting one in napari frees it.
+"""
+
+import uuid
+import weakref
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from napari_qpm.acquisition import Acquisition, PhaseMap
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Layer
+
+__all__ = [
+    "METADATA_KEY",
+    "FieldOfView",
+    "Role",
+    "claim_recording",
+    "field_of",
+    "recording_metadata",
+    "unwrap",
+]
+
+METADATA_KEY = "napari-qpm"
+
+
+class Role(StrEnum):
+    """What a layer shows of a field of view."""
+
+    RECORDING = "recording"
+    """Raw frames."""
+    PHASE = "phase"
+    """Phase that we retrieved."""
+    CELLS = "cells"
+    """Labels that we made, and the user may have corrected."""
+
+
+def unwrap(thing: Any) -> Any:
+    """Return the napari object behind the proxy that plugins are handed.
+
+    Proxies are made anew at each access, so they cannot be keys of weak mappings.
+    """
+    return getattr(thing, "__wrapped__", thing)
+
+
+class FieldOfView:
+    """One field of view in one viewer: its recording, results and layers.
+
+    Parameters
+    ----------
+    acquisition
+        The recording.
+    is_adopted
+        Whether the recording's layer was made by the user or another plugin.
+    """
+
+    def __init__(self, acquisition: Acquisition, *, is_adopted: bool = False):
+        self.acquisition = acquisition
+        self.is_adopted = is_adopted
+        self.is_inspected = not is_adopted or acquisition.modality is not None
+        self.edits: dict[str, Any] = {}
+        self.is_corrected = False
+        self.phase_map: PhaseMap | None = None
+        self.table: pd.DataFrame | None = None
+        self.missing_columns: dict[str, str] = {}
+        self.done: dict[Role, frozenset[int]] = {}
+        self._layers: dict[Role, weakref.ref[Layer]] = {}
+
+    def layer(self, role: Role) -> "Layer | None":
+        """Return the layer of this role while it exists anywhere."""
+        reference = self._layers.get(role)
+        return None if reference is None else reference()
+
+    def attach(self, role: Role, layer: "Layer") -> None:
+        """Show this field in `layer`."""
+        layer = unwrap(layer)
+        self._layers[role] = weakref.ref(layer)
+        _fields[layer] = self
+
+    def detach(self, role: Role) -> None:
+        """Forget the layer of this role and free what only it showed."""
+        self._layers.pop(role, None)
+        self.done.pop(role, None)
+        if role is Role.PHASE:
+            self.phase_map = None
+
+    def mark_corrected(self) -> None:
+        """Remember that the user corrected the cells by hand; nothing replaces them."""
+        self.is_corrected = True
+        self.table = None
+
+    def role_of(self, layer: "Layer") -> Role | None:
+        """Return what `layer` shows of this field."""
+        layer = unwrap(layer)
+        for role, reference in self._layers.items():
+            if reference() is layer:
+                return role
+        return None
+
+    def record(self, role: Role) -> dict[str, Any]:
+        """Return the plain description that the layer of this role carries."""
+        if role is Role.RECORDING or self.phase_map is None:
+            return {"role": role.value, **self.acquisition.record()}
+        return {
+            "role": role.value,
+            "frames": sorted(self.done.get(role, ())),
+            **self.phase_map.record(),
+        }
+
+
+# Keyed weakly by layer: closing a viewer or deleting a layer frees the field.
+_fields: "weakref.WeakKeyDictionary[Layer, FieldOfView]" = weakref.WeakKeyDictionary()
+
+# Readers return data, not layers. The recording waits here, under a name that the
+# layer's metadata carries, until somebody asks for it; the lazy data of the layer keep
+# the recording alive exactly as long as they exist.
+_waiting: "weakref.WeakValueDictionary[str, Acquisition]" = (
+    weakref.WeakValueDictionary()
+)
+
+
+def recording_metadata(acquisition: Acquisition) -> dict[str, Any]:
+    """Return ``layer.metadata`` of a recording that a reader is about to hand over."""
+    name = uuid.uuid4().hex
+    _waiting[name] = acquisition
+    record = FieldOfView(acquisition).record(Role.RECORDING)
+    return {METADATA_KEY: {**record, "live": name}}
+
+
+def claim_recording(layer: "Layer") -> Acquisition | None:
+    """Return the live recording that a reader made this layer from, if any."""
+    record = unwrap(layer).metadata.get(METADATA_KEY, {})
+    return _waiting.get(record.get("live", ""))
+
+
+def field_of(layer: "Layer | None") -> FieldOfView | None:
+    """Return the field of view that a layer shows; `None` for layers of others."""
+    if layer is None:
+        return None
+    layer = unwrap(layer)
+    field = _fields.get(layer)
+    if field is None:
+        acquisition = claim_recording(layer)
+        if acquisition is None:
+            return None
+        field = FieldOfView(acquisition)
+        field.attach(Role.RECORDING, layer)
+    return field

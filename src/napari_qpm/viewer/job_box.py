@@ -1,0 +1,71 @@
+"""What happens now: a sentence, a progress bar and Cancel."""
+
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_qpm.jobs import JobState, Status
+from napari_qpm.viewer.workflow import Workflow
+
+__all__ = ["JobBox"]
+
+
+class JobBox(QWidget):
+    """Status line of the dock; the bar and Cancel show while a job runs.
+
+    Parameters
+    ----------
+    workflow
+        The view-model.
+    """
+
+    def __init__(self, workflow: Workflow, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._workflow = workflow
+        self.sentence = QLabel()
+        self.sentence.setObjectName("status")
+        self.sentence.setWordWrap(True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setObjectName("cancel_button")
+        self.cancel.setToolTip("Stop at the next frame; nothing shown is changed.")
+        row = QHBoxLayout()
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.sentence)
+        layout.addLayout(row)
+        self.cancel.clicked.connect(workflow.cancel)
+
+    def refresh(self, sentence: str) -> None:
+        """Show `sentence`, or the running job."""
+        job = self._workflow.job
+        for widget in (self.bar, self.cancel):
+            widget.setVisible(job is not None)
+        if job is None:
+            self.sentence.setText(sentence)
+        else:
+            self.show_status(job.status)
+
+    def show_status(self, status: Status) -> None:
+        """Show how far the job is."""
+        job = self._workflow.job
+        if job is None:
+            return
+        progress = status.progress
+        # A maximum of zero makes the bar say "busy" where the total is not known.
+        self.bar.setMaximum(progress.total)
+        self.bar.setValue(progress.done)
+        is_cancelling = status.state is JobState.CANCELLING
+        self.cancel.setEnabled(not is_cancelling)
+        self.cancel.setText("Cancelling…" if is_cancelling else "Cancel")
+        words = [job.title, progress.message if progress.total else "", ""]
+        words[2] = status.describe()
+        self.sentence.setText(": ".join(word for word in (words[0], words[2]) if word))

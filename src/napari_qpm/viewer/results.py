@@ -1,0 +1,183 @@
+"""Results become layers: new ones at first, our own ones updated in place afterwards.
+
+Layers of the user are never written to, and cells that the user corrected by hand are
+never replaced: they stay, under another name, beside the new ones.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_qpm.acquisition import PhaseMap
+from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, unwrap
+from napari_qpm.viewer.frames import FrameLabels, FramePhase
+from napari_qpm.viewer.layers import geometry_of, layer_name, phase_limits
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels, Layer
+
+__all__ = ["show_cells", "show_phase"]
+
+OUTLINE_PX = 2
+
+
+def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) -> None:
+    """Show phase in the field's phase layer.
+
+    A few frames join what is there if they were made in the same way; otherwise they
+    replace it, so that one layer never mixes two settings.
+    """
+    phase_map, frames = result.phase_map, result.frames
+    layer = present(viewer, field, Role.PHASE)
+    known = field.done.get(Role.PHASE, frozenset())
+    shown = field.phase_map if layer is not None else None
+    if shown is not None and not frames >= known and _same_making(shown, phase_map):
+        phase_map = _join(shown, phase_map, frames)
+        frames = frames | known
+    field.phase_map = phase_map
+    field.done[Role.PHASE] = frozenset(frames)
+    field.table = None
+    limits = phase_limits(phase_map, frames)
+    placed = geometry_of(field).zoomed(phase_map.grid_scale).keywords()
+    if layer is None:
+        _add(
+            viewer,
+            field,
+            Role.PHASE,
+            phase_map.phase,
+            **placed,
+            colormap="gray",
+            contrast_limits=limits,
+            multiscale=False,
+            rgb=False,
+        )
+        return
+    if layer.data is phase_map.phase:
+        layer.refresh()
+    else:
+        layer.data = phase_map.phase
+    layer.scale, layer.translate = placed["scale"], placed["translate"]
+    span = limits[1] - limits[0]
+    layer.contrast_limits_range = (limits[0] - span, limits[1] + span)
+    layer.contrast_limits = limits
+    layer.metadata[METADATA_KEY] = field.record(Role.PHASE)
+
+
+def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -> None:
+    """Show cells in the field's cells layer; hand-corrected ones are kept."""
+    labels, frames = result.labels, result.frames
+    layer = present(viewer, field, Role.CELLS)
+    known = field.done.get(Role.CELLS, frozenset())
+    field.table = None
+    fits = layer is not None and tuple(layer.data.shape) == tuple(labels.shape)
+    if layer is not None and fits and not frames >= known:
+        field.done[Role.CELLS] = known | frames
+        _update_frames(field, layer, labels, frames)
+    elif layer is not None and field.is_corrected:
+        layer.name = f"{layer.name} (corrected)"
+        field.detach(Role.CELLS)
+        _add_cells(viewer, field, labels, frames)
+    elif layer is not None:
+        field.done[Role.CELLS] = frames
+        layer.data = labels
+        placed = _cells_geometry(field)
+        layer.scale, layer.translate = placed["scale"], placed["translate"]
+        layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
+    else:
+        _add_cells(viewer, field, labels, frames)
+
+
+def show_scales(viewer: "ViewerModel", layer: Any, field: FieldOfView) -> None:
+    """Turn scale bar and colour bar on, once for each new phase layer."""
+    if field.acquisition.instrument.pixel_size_um is not None:
+        viewer.canvas.overlays.scale_bar.visible = True
+    layer.colorbar.visible = True
+
+
+def present(viewer: "ViewerModel", field: FieldOfView, role: Role) -> "Any | None":
+    """Return the field's layer of this role if it is still in this viewer."""
+    layer = field.layer(role)
+    if layer is None or layer not in viewer.layers:
+        return None
+    return layer
+
+
+def _add_cells(
+    viewer: "ViewerModel", field: FieldOfView, labels: Any, frames: frozenset[int]
+) -> None:
+    field.done[Role.CELLS] = frames
+    layer = _add(viewer, field, Role.CELLS, labels, **_cells_geometry(field))
+    layer.contour = OUTLINE_PX
+    layer.opacity = 1.0
+    field.is_corrected = False
+    layer.events.paint.connect(field.mark_corrected)
+
+
+def _cells_geometry(field: FieldOfView) -> dict[str, Any]:
+    grid = (1.0, 1.0) if field.phase_map is None else field.phase_map.grid_scale
+    return geometry_of(field).zoomed(grid).keywords()
+
+
+def _update_frames(
+    field: FieldOfView, layer: "Labels", labels: Any, frames: frozenset[int]
+) -> None:
+    """Replace the cells of some frames, undoably once there is a history to keep."""
+    if not field.is_corrected:
+        for t in frames:
+            layer.data[t] = labels[t]
+        layer.refresh()
+        return
+    for t in sorted(frames):
+        changed = np.nonzero(np.asarray(layer.data[t]) != labels[t])
+        if changed[0].size:
+            where = (np.full_like(changed[0], t), *changed)
+            layer.data_setitem(where, np.asarray(labels[t])[changed])
+
+
+def _join(shown: PhaseMap, fresh: PhaseMap, frames: frozenset[int]) -> PhaseMap:
+    """Write fresh frames into the shown array and return its map."""
+    notes = list(shown.frame_notes)
+    for t in frames:
+        shown.phase[t] = fresh.read(t)
+        notes[t] = fresh.frame_notes[t]
+    return shown.replace(frame_notes=tuple(notes))
+
+
+def _same_making(first: PhaseMap, second: PhaseMap) -> bool:
+    """Return whether two maps came from the same steps, dates and series aside."""
+
+    def making(phase_map: PhaseMap) -> list[Any]:
+        return [
+            (step.name, step.engine, step.parameters)
+            for step in phase_map.history
+            if step.name != "stabilise"
+        ]
+
+    return (
+        first.shape == second.shape
+        and making(first) == making(second)
+        and first.acquisition.instrument == second.acquisition.instrument
+    )
+
+
+def _add(
+    viewer: "ViewerModel", field: FieldOfView, role: Role, data: Any, **keywords: Any
+) -> "Layer":
+    """Add a layer above those of its field; the user's selection stays elsewhere."""
+    before = unwrap(viewer.layers.selection.active)
+    keywords |= {
+        "name": layer_name(field, role),
+        "metadata": {METADATA_KEY: field.record(role)},
+    }
+    from napari.layers import Image, Labels
+
+    layer = (Image if role is Role.PHASE else Labels)(data, **keywords)
+    if role is Role.PHASE:
+        show_scales(viewer, layer, field)
+    # Attached first: adding selects the layer, and the dock then asks whose it is.
+    field.attach(role, layer)
+    viewer.add_layer(layer)
+    if before is not None and field.role_of(before) is None:
+        viewer.layers.selection.active = before
+    return layer

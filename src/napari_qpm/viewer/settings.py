@@ -1,0 +1,126 @@
+"""What the forms say: an engine and parameters for each step, and the Pipeline of it.
+
+Viewer and command line run the same `Pipeline`; this module is where the one becomes
+the other.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from napari_qpm.acquisition import Modality
+from napari_qpm.parameters import Parameters
+from napari_qpm.registry import Entry
+
+__all__ = ["Settings", "StepName"]
+
+
+class StepName(StrEnum):
+    """The three things that are done to a recording."""
+
+    RETRIEVE = "retrieve"
+    """Raw frames to phase."""
+    SEGMENT = "segment"
+    """Phase to outlined cells."""
+    MEASURE = "measure"
+    """Phase and cells to a table."""
+
+
+class Settings:
+    """Chosen engines and set parameters, remembered for each kind of recording."""
+
+    def __init__(self) -> None:
+        self._engines: dict[tuple[StepName, str], str] = {}
+        self._values: dict[tuple[StepName, str], dict[str, Any]] = {}
+
+    def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
+        """Return the engines that fit a kind of recording, default first."""
+        from napari_qpm.retrieval import PHASE_ENGINES
+        from napari_qpm.segmentation import SEGMENTATION_ENGINES
+
+        if step is StepName.MEASURE:
+            return []
+        if step is StepName.SEGMENT:
+            return SEGMENTATION_ENGINES.for_modality(modality or "")
+        return [] if modality is None else PHASE_ENGINES.for_modality(modality)
+
+    def engine(self, step: StepName, modality: Modality | None) -> str | None:
+        """Return the name of the chosen engine, by default the first that fits."""
+        names = [entry.name for entry in self.engines(step, modality)]
+        chosen = self._engines.get((step, modality or ""))
+        if chosen in names:
+            return chosen
+        return names[0] if names else None
+
+    def choose(self, step: StepName, modality: Modality | None, engine: str) -> None:
+        """Use this engine for this kind of recording from now on."""
+        self._engines[step, modality or ""] = engine
+
+    def model(
+        self, step: StepName, modality: Modality | None
+    ) -> type[Parameters] | None:
+        """Return the parameters model of the chosen engine."""
+        if step is StepName.MEASURE:
+            from napari_qpm.measurement import MeasurementParameters
+
+            return MeasurementParameters
+        name = self.engine(step, modality)
+        for entry in self.engines(step, modality):
+            if entry.name == name:
+                model: type[Parameters] = entry.load().Parameters
+                return model
+        return None
+
+    def values(self, step: StepName, modality: Modality | None) -> dict[str, Any]:
+        """Return the values that were set for the chosen engine."""
+        return dict(self._values.get(self._key(step, modality), {}))
+
+    def set_values(
+        self, step: StepName, modality: Modality | None, values: Mapping[str, Any]
+    ) -> None:
+        """Set parameters of the chosen engine; those at their default are left out.
+
+        Raises
+        ------
+        UnknownNameError, ParameterError
+            A parameter is unknown, or a value is out of bounds.
+        """
+        model = self.model(step, modality)
+        if model is None:
+            return
+        set_values = model.parse(values).model_dump(mode="json")
+        defaults = model.parse({}).model_dump(mode="json")
+        self._values[self._key(step, modality)] = {
+            key: value for key, value in set_values.items() if value != defaults[key]
+        }
+
+    def pipeline(
+        self, modality: Modality | None, instrument: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the Pipeline that does what the forms say.
+
+        Parameters
+        ----------
+        modality
+            Kind of recording.
+        instrument
+            Facts that the user filled in for this recording.
+        """
+        from napari_qpm.pipeline import EngineStep, Pipeline
+
+        def engine_step(step: StepName) -> EngineStep:
+            return EngineStep(
+                engine=self.engine(step, modality),
+                parameters=self.values(step, modality),
+            )
+
+        return Pipeline(
+            modality=modality,
+            instrument=dict(instrument or {}),
+            retrieve=engine_step(StepName.RETRIEVE),
+            segment=engine_step(StepName.SEGMENT),
+            measure=self.values(StepName.MEASURE, modality),
+        )
+
+    def _key(self, step: StepName, modality: Modality | None) -> tuple[StepName, str]:
+        return step, self.engine(step, modality) or ""

@@ -1,0 +1,165 @@
+"""One step of the dock: its method, its folded parameters and its button."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_qpm.errors import QPMError
+from napari_qpm.viewer.forms import ParameterForm
+from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.wording import unit_symbol
+from napari_qpm.viewer.workflow import Workflow
+
+__all__ = ["StepBox"]
+
+TITLES = {
+    StepName.RETRIEVE: "1  Phase",
+    StepName.SEGMENT: "2  Cells",
+    StepName.MEASURE: "3  Dry mass and shape",
+}
+ACTIONS = {
+    StepName.RETRIEVE: "Retrieve phase",
+    StepName.SEGMENT: "Segment cells",
+    StepName.MEASURE: "Measure cells",
+}
+DONE_MARK = "  ✓"
+
+
+class StepBox(QWidget):
+    """One of the three steps.
+
+    Parameters
+    ----------
+    workflow
+        The view-model.
+    step
+        Which step.
+    """
+
+    run_asked = Signal(object)
+    """The user pressed the button; carries the step."""
+
+    def __init__(
+        self, workflow: Workflow, step: StepName, parent: QWidget | None = None
+    ):
+        super().__init__(parent)
+        self._workflow = workflow
+        self.step = step
+        self.form: ParameterForm | None = None
+        self._form_key: tuple[str, str | None] | None = None
+        self.title = QLabel(TITLES[step])
+        font = self.title.font()
+        font.setBold(True)
+        self.title.setFont(font)
+        self.engine = QComboBox()
+        self.engine.setObjectName(f"{step}_engine")
+        self.engine.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.button = QPushButton(ACTIONS[step])
+        self.button.setObjectName(f"{step}_button")
+        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        self.advanced.setObjectName(f"{step}_advanced")
+        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
+
+        row = QHBoxLayout()
+        row.addWidget(self.title)
+        row.addStretch()
+        row.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.engine)
+        layout.addWidget(self.advanced)
+        self.button.clicked.connect(self._on_clicked)
+        self.engine.activated.connect(self._on_engine)
+
+    def refresh(self) -> None:
+        """Show what the workflow allows now."""
+        workflow, step = self._workflow, self.step
+        availability = workflow.availability(step)
+        self.button.setEnabled(availability.is_ready)
+        self.button.setToolTip(availability.reason)
+        font = self.button.font()
+        font.setBold(workflow.next_step() is step)
+        self.button.setFont(font)
+        self.title.setText(TITLES[step] + self._mark())
+        self._show_engines()
+        self._show_form()
+        self.advanced.setEnabled(workflow.job is None)
+        self.engine.setEnabled(workflow.job is None)
+
+    def _mark(self) -> str:
+        """Return the tick of a finished step, for phase with its unit."""
+        workflow = self._workflow
+        if not workflow.is_done(self.step):
+            return ""
+        if self.step is not StepName.RETRIEVE or workflow.field is None:
+            return DONE_MARK
+        phase_map = workflow.field.phase_map
+        unit = "" if phase_map is None else f" ({unit_symbol(phase_map.unit)})"
+        return unit + DONE_MARK
+
+    def _show_engines(self) -> None:
+        settings, modality = self._workflow.settings, self._workflow.modality
+        entries = settings.engines(self.step, modality)
+        self.engine.setVisible(len(entries) > 1)
+        names = [self.engine.itemData(i) for i in range(self.engine.count())]
+        if names != [entry.name for entry in entries]:
+            self.engine.clear()
+            for entry in entries:
+                self.engine.addItem(entry.title, entry.name)
+                self.engine.setItemData(
+                    self.engine.count() - 1, entry.summary, Qt.ItemDataRole.ToolTipRole
+                )
+        chosen = settings.engine(self.step, modality)
+        self.engine.setCurrentIndex(self.engine.findData(chosen))
+        self.engine.setToolTip(
+            next((entry.summary for entry in entries if entry.name == chosen), "")
+        )
+
+    def _show_form(self) -> None:
+        """Make the form of the chosen engine, if it is not there yet."""
+        settings, modality = self._workflow.settings, self._workflow.modality
+        key = (modality or "", settings.engine(self.step, modality))
+        if key == self._form_key:
+            return
+        self._form_key = key
+        if self.form is not None:
+            self.form.setParent(None)
+            self.form.deleteLater()
+            self.form = None
+        model = settings.model(self.step, modality)
+        self.advanced.setVisible(model is not None)
+        if model is None:
+            return
+        self.form = ParameterForm(model, settings.values(self.step, modality))
+        self.form.values_changed.connect(self._on_values)
+        reset = QPushButton("Restore defaults")
+        reset.clicked.connect(self.form.reset)
+        self.form.layout().addRow(reset)
+        self.advanced.addWidget(self.form)
+
+    def _on_clicked(self) -> None:
+        self.run_asked.emit(self.step)
+
+    def _on_engine(self) -> None:
+        workflow = self._workflow
+        workflow.settings.choose(
+            self.step, workflow.modality, self.engine.currentData()
+        )
+        workflow.changed.emit()
+
+    def _on_values(self, values: dict[str, object]) -> None:
+        workflow = self._workflow
+        try:
+            workflow.settings.set_values(self.step, workflow.modality, values)
+        except QPMError as error:
+            workflow.failed.emit(str(error))

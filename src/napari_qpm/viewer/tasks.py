@@ -1,0 +1,162 @@
+"""What a dock can do as a job: the work off the GUI thread, and its commit on it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_qpm.acquisition import Acquisition
+from napari_qpm.errors import QPMError
+from napari_qpm.jobs import CancelToken, ReportProgress
+from napari_qpm.viewer.adoption import examine
+from napari_qpm.viewer.fields import FieldOfView, Role
+from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
+from napari_qpm.viewer.results import show_cells, show_phase
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_qpm.pipeline import Pipeline
+
+__all__ = [
+    "Task",
+    "export_task",
+    "inspect_task",
+    "measure_task",
+    "retrieve_task",
+    "segment_task",
+]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job of a dock.
+
+    Parameters
+    ----------
+    title
+        Verb phrase for the user.
+    work
+        Runs in the job's thread; touches no layer.
+    commit
+        Takes the result on the thread that owns the layers, after success only, and
+        returns what the user should know, if anything.
+    """
+
+    title: str
+    work: Callable[[CancelToken, ReportProgress], Any]
+    commit: Callable[[Any], str]
+
+
+def retrieve_task(
+    viewer: "ViewerModel",
+    field: FieldOfView,
+    pipeline: "Pipeline",
+    frames: Iterable[int],
+) -> Task:
+    """Return the task that shows the phase of these frames."""
+    recording, wanted = field.acquisition, tuple(frames)
+
+    def work(token: CancelToken, report: ReportProgress) -> Any:
+        return retrieve_frames(pipeline, recording, wanted, token, report)
+
+    def commit(result: Any) -> str:
+        show_phase(viewer, field, result)
+        return _problems_in_words("retrieved", result.problems)
+
+    return Task("Retrieve phase", work, commit)
+
+
+def segment_task(
+    viewer: "ViewerModel",
+    field: FieldOfView,
+    pipeline: "Pipeline",
+    frames: Iterable[int],
+) -> Task:
+    """Return the task that shows the cells of these frames.
+
+    Raises
+    ------
+    QPMError
+        None of the frames has a phase yet.
+    """
+    phase_map = field.phase_map
+    wanted = tuple(sorted(set(frames) & field.done.get(Role.PHASE, frozenset())))
+    if phase_map is None or not wanted:
+        raise QPMError(
+            "The phase of this frame is not retrieved yet: retrieve this frame, or all "
+            "frames, first."
+        )
+
+    def work(token: CancelToken, report: ReportProgress) -> Any:
+        return segment_frames(pipeline, phase_map, wanted, token, report)
+
+    def commit(result: Any) -> str:
+        show_cells(viewer, field, result)
+        return _problems_in_words("segmented", result.problems)
+
+    return Task("Segment cells", work, commit)
+
+
+def measure_task(
+    field: FieldOfView, pipeline: "Pipeline", frames: Iterable[int]
+) -> Task:
+    """Return the task that measures the cells as their layer shows them now."""
+    phase_map, cells = field.phase_map, field.layer(Role.CELLS)
+    assert phase_map is not None
+    assert cells is not None
+    labels = cells.data
+    wanted = set(frames) & field.done.get(Role.PHASE, frozenset())
+
+    def work(token: CancelToken, report: ReportProgress) -> Any:
+        from napari_qpm.measurement import missing_columns
+
+        table = measure_frames(pipeline, phase_map, labels, wanted, token, report)
+        return table, missing_columns(phase_map)
+
+    def commit(result: Any) -> str:
+        field.table, field.missing_columns = result
+        return ""
+
+    return Task("Measure cells", work, commit)
+
+
+def inspect_task(field: FieldOfView) -> Task:
+    """Return the task that finds out what kind of recording a layer of others holds."""
+    recording = field.acquisition
+
+    def work(token: CancelToken, report: ReportProgress) -> Acquisition:
+        return examine(recording)
+
+    def commit(seen: Acquisition) -> str:
+        field.acquisition = seen
+        return ""
+
+    return Task("Examine layer", work, commit)
+
+
+def export_task(field: FieldOfView, pipeline: "Pipeline", path: Path) -> Task:
+    """Return the task that writes the table and the pipeline that made it."""
+    table = field.table
+
+    def work(token: CancelToken, report: ReportProgress) -> Any:
+        from napari_qpm.io.table import write_table
+        from napari_qpm.measurement import column_units
+
+        paths = write_table(table, path, column_units(table))
+        return *paths, pipeline.dump(path.with_suffix(".pipeline.yaml"))
+
+    def commit(paths: Any) -> str:
+        names = ", ".join(one.name for one in paths)
+        return f"Saved {names} in {path.parent}."
+
+    return Task("Export table", work, commit)
+
+
+def _problems_in_words(what: str, problems: dict[int, str]) -> str:
+    if not problems:
+        return ""
+    t, reason = next(iter(problems.items()))
+    if len(problems) == 1:
+        return f"Frame {t} was not {what}: {reason}"
+    return f"{len(problems)} frames were not {what}. Frame {t}: {reason}"

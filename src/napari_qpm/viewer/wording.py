@@ -1,0 +1,150 @@
+"""Words for the user: kinds, units and summaries, in one place."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "KIND_TITLES",
+    "UNIT_TITLES",
+    "describe_recording",
+    "describe_table",
+    "layout_title",
+    "mass_text",
+    "notes_in_words",
+    "preview_of",
+    "unit_symbol",
+]
+
+KIND_TITLES = {
+    Modality.POLARIZATION: "Polarization camera",
+    Modality.OFF_AXIS: "Off-axis hologram",
+    Modality.CHROMATIC: "Colour brightfield",
+    Modality.THROUGH_FOCUS: "Through-focus stack",
+    Modality.PHASE: "Phase image",
+}
+
+UNIT_TITLES = {
+    PhaseUnit.UNKNOWN: "Unknown",
+    PhaseUnit.RADIANS: "Radians",
+    PhaseUnit.WAVES: "Waves (2 pi)",
+    PhaseUnit.NANOMETRES: "nm of optical path",
+    PhaseUnit.MICROMETRES: "µm of optical path",
+    PhaseUnit.MASS_DENSITY: "pg/µm² of dry mass",
+}
+
+
+UNIT_SYMBOLS = {
+    PhaseUnit.NANOMETRES: "nm",
+    PhaseUnit.MICROMETRES: "µm",
+    PhaseUnit.MASS_DENSITY: "pg/µm²",
+    PhaseUnit.UNKNOWN: "unit unknown",
+}
+
+
+def unit_symbol(unit: PhaseUnit) -> str:
+    """Return a phase unit as it stands beside a number."""
+    return UNIT_SYMBOLS.get(unit, unit.value)
+
+
+# Sentences that name keywords are for scripts; the dock has fields instead.
+_FOR_SCRIPTS = re.compile(r"[a-z_]+=\(?…")
+
+
+def notes_in_words(notes: Iterable[str]) -> list[str]:
+    """Return notes without the sentences that only help in a script."""
+    kept = []
+    for note in notes:
+        sentences = re.split(r"(?<=[.:]) (?=[A-Z])", note)
+        words = " ".join(s for s in sentences if not _FOR_SCRIPTS.search(s))
+        kept.append(words or note)
+    return kept
+
+
+def layout_title(layout: tuple[int, ...], n_channels: int) -> str:
+    """Return an order of polarizer angles as it lies on the sensor."""
+    a, b, c, d = layout
+    if n_channels == 4:
+        return f"{a}°, {b}°, {c}°, {d}°"
+    return f"{a}° {b}° / {c}° {d}°"
+
+
+def describe_recording(acquisition: Acquisition) -> str:
+    """Return in one line what was opened."""
+    n, c, ny, nx = acquisition.shape
+    frames = "1 frame" if n == 1 else f"{n} frames"
+    channels = "" if c == 1 else f", {c} channels"
+    kind = "Not a known kind of recording"
+    if acquisition.modality is not None:
+        kind = KIND_TITLES[acquisition.modality]
+    if acquisition.is_mosaic:
+        kind += " (raw mosaic)"
+    reference = " with reference" if acquisition.reference is not None else ""
+    return f"{kind}{reference}: {frames}, {nx} × {ny} px{channels}"
+
+
+MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
+PREVIEW = {
+    "label": ("Cell", "{:.0f}"),
+    "frame": ("Frame", "{:.0f}"),
+    "time_s": ("Time (s)", "{:.0f}"),
+    "area_um2": ("Area (µm²)", "{:.1f}"),
+    "area_px": ("Area (px)", "{:.0f}"),
+    "opd_mean_nm": ("Mean OPD (nm)", "{:.1f}"),
+    "phase_mean": ("Mean phase", "{:.2f}"),
+    "circularity": ("Circularity", "{:.2f}"),
+}
+MASS_TITLE = "Dry mass (pg)"
+
+
+def mass_text(mass: float, sd: float) -> str:
+    """Return a dry mass with its error, no more digits than the error allows."""
+    if not math.isfinite(mass):
+        return "–"
+    if not math.isfinite(sd) or sd <= 0:
+        return f"{mass:.4g} ± ?"
+    decimals = min(6, max(0, 1 - math.floor(math.log10(sd))))
+    return f"{mass:.{decimals}f} ± {sd:.{decimals}f}"
+
+
+def preview_of(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the columns that matter at first sight, as texts, in table order."""
+    import pandas as pd
+
+    columns: dict[str, list[str]] = {}
+    for name, (title, pattern) in PREVIEW.items():
+        if name in table and not (name == "frame" and table[name].nunique() == 1):
+            columns[title] = [_number(pattern, value) for value in table[name]]
+        if name == "time_s" and MASS in table:
+            sd = table[MASS_SD] if MASS_SD in table else [math.nan] * len(table)
+            pairs = zip(table[MASS], sd, strict=True)
+            columns[MASS_TITLE] = [mass_text(*pair) for pair in pairs]
+    return pd.DataFrame(columns)
+
+
+def _number(pattern: str, value: float) -> str:
+    return pattern.format(value) if math.isfinite(value) else "–"
+
+
+def describe_table(table: "pd.DataFrame", missing: Mapping[str, str]) -> str:
+    """Return in a sentence or two what was measured and what could not be."""
+    n_frames = table["frame"].nunique() if len(table) else 0
+    n_rows = len(table)
+    words = f"{n_rows} cell" + ("" if n_rows == 1 else "s")
+    if n_frames > 1:
+        words = f"{n_rows} outlines in {n_frames} frames"
+    if not n_rows:
+        words = "No cells"
+    if MASS in table and n_rows:
+        median = table[MASS].median()
+        sd = table[MASS_SD].median() if MASS_SD in table else math.nan
+        words += f"; median dry mass {mass_text(median, sd)} pg"
+    if MASS in missing:
+        words += f". No dry mass: {missing[MASS]}"
+    return words if words.endswith(".") else words + "."

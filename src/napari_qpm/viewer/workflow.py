@@ -1,0 +1,412 @@
+"""The view-model of the dock: what is selected, what can be done, and the job at work.
+
+Free of Qt. It lives on the thread that owns the layers; jobs run on their own and only
+come back through `post`. Results are committed when a job completed, never before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_qpm.acquisition import Acquisition, Modality
+from napari_qpm.errors import MissingMetadataError, QPMError
+from napari_qpm.jobs import CancelToken, FinishReason, Job, ReportProgress, Status
+from napari_qpm.viewer.adoption import adopt, assume_layout
+from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, unwrap
+from napari_qpm.viewer.layers import place_layers
+from napari_qpm.viewer.relay import Post, Relay, call_now
+from napari_qpm.viewer.results import present
+from napari_qpm.viewer.settings import Settings, StepName
+from napari_qpm.viewer.tasks import (
+    Task,
+    export_task,
+    inspect_task,
+    measure_task,
+    retrieve_task,
+    segment_task,
+)
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+__all__ = ["Availability", "Scope", "Workflow"]
+
+FIELD_WORDS = {
+    "wavelength_nm": "the wavelength",
+    "pixel_size_um": "the pixel size",
+    "phase_unit": "the unit of the phase",
+    "modality": "the kind of recording",
+}
+
+
+class Scope(StrEnum):
+    """Which frames a step works on."""
+
+    ALL = "all"
+    """The whole recording."""
+    CURRENT = "current"
+    """The frame that the viewer shows: a quick look."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a step can run now, and what to do first if not."""
+
+    is_ready: bool
+    reason: str = ""
+
+
+class Workflow:
+    """State of one dock in one viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers are worked on.
+    post
+        Runs a call later on the thread that owns the layers.
+    before_job
+        Waited for at the start of every job, off the GUI thread (compiled code).
+    """
+
+    changed = Signal()
+    """The selected recording, its results or what can be done changed."""
+    progressed = Signal(Status)
+    """The job moved on; comes at most ten times a second."""
+    finished = Signal(str, Status)
+    """A job ended: its title and how."""
+    failed = Signal(str)
+    """Something went wrong; the sentence says what to do."""
+
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        post: Post = call_now,
+        before_job: Callable[[CancelToken, ReportProgress], None] | None = None,
+    ):
+        self.viewer = viewer
+        self.settings = Settings()
+        self.field: FieldOfView | None = None
+        self.problem = ""
+        self.note = ""
+        self.job: Job[Any] | None = None
+        self._post = post
+        self._prepare = before_job
+        self._queue: list[tuple[StepName, Scope]] = []
+        self._is_closed = False
+        self._connect()
+        self._on_selection()
+
+    def _connect(self) -> None:
+        self.viewer.layers.selection.events.active.connect(self._on_selection)
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    def close(self) -> None:
+        """Cancel the job and let go of the viewer; results of it are dropped."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._queue.clear()
+        if self.job is not None:
+            self.job.cancel()
+        self.viewer.layers.selection.events.active.disconnect(self._on_selection)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+
+    # ------------------------------------------------------------ recording
+
+    @property
+    def acquisition(self) -> Acquisition | None:
+        """The selected recording."""
+        return None if self.field is None else self.field.acquisition
+
+    @property
+    def modality(self) -> Modality | None:
+        """Kind of the selected recording."""
+        return None if self.field is None else self.field.acquisition.modality
+
+    def set_modality(self, modality: Modality | None) -> None:
+        """Confirm or correct what kind of recording is selected."""
+        if self.field is None or modality is self.modality:
+            return
+        changed = self.field.acquisition.replace(modality=modality)
+        self.field.acquisition = assume_layout(changed)
+        self.field.is_inspected = True
+        self._update_records()
+
+    def set_instrument(self, **values: Any) -> None:
+        """Fill in facts about the microscope; layers take the new scale.
+
+        Raises
+        ------
+        ParameterError
+            A value is not possible.
+        """
+        field = self.field
+        if field is None:
+            return
+        old = field.acquisition.instrument
+        field.acquisition = field.acquisition.with_instrument(**values)
+        if field.acquisition.instrument == old:
+            return
+        field.edits |= values
+        if field.phase_map is not None:
+            resolved = field.phase_map.acquisition.with_instrument(**values)
+            field.phase_map = field.phase_map.replace(acquisition=resolved)
+        field.table = None
+        if {"pixel_size_um", "frame_interval_s"} & set(values):
+            place_layers(field)
+        self._update_records()
+
+    def pipeline(self) -> Any:
+        """Return the Pipeline that the forms describe for the selected recording."""
+        edits = {} if self.field is None else self.field.edits
+        return self.settings.pipeline(self.modality, edits)
+
+    def _update_records(self) -> None:
+        assert self.field is not None
+        for role in Role:
+            layer = self.field.layer(role)
+            if layer is not None and (role, self.field.is_adopted) != (
+                Role.RECORDING,
+                True,
+            ):
+                old = layer.metadata.get(METADATA_KEY, {})
+                record = self.field.record(role)
+                if "live" in old:
+                    record["live"] = old["live"]
+                layer.metadata[METADATA_KEY] = record
+        self.changed.emit()
+
+    def _on_selection(self) -> None:
+        layer = unwrap(self.viewer.layers.selection.active)
+        field, self.problem = field_of(layer), ""
+        if field is None and layer is not None and _is_image(layer):
+            try:
+                field = adopt(layer)
+            except QPMError as error:
+                self.problem = str(error)
+        self.field = field
+        self.changed.emit()
+        self._inspect_if_new()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        layer = unwrap(event.value)
+        field = field_of(layer)
+        role = None if field is None else field.role_of(layer)
+        if field is not None and role is not None:
+            field.detach(role)
+        self.changed.emit()
+
+    def _inspect_if_new(self) -> None:
+        """Find out what kind of recording a layer of others holds."""
+        field = self.field
+        if field is None or field.is_inspected or self.job is not None:
+            return
+        field.is_inspected = True
+        self._start(inspect_task(field))
+
+    # ------------------------------------------------------------ steps
+
+    def availability(self, step: StepName) -> Availability:
+        """Return whether a step can run on the selection, and what to do if not."""
+        if self.job is not None:
+            return Availability(False, "Wait for the running job, or cancel it.")
+        field = self.field
+        if field is None:
+            reason = self.problem or (
+                "Select a recording in the layer list, or open one: drop a file here, "
+                "or choose File > Open Sample."
+            )
+            return Availability(False, reason)
+        if step is StepName.RETRIEVE:
+            return self._retrieve_availability(field)
+        if present(self.viewer, field, Role.PHASE) is None or field.phase_map is None:
+            return Availability(False, "Retrieve the phase first.")
+        if step is StepName.SEGMENT:
+            return Availability(True)
+        cells = present(self.viewer, field, Role.CELLS)
+        if cells is None:
+            return Availability(False, "Segment the cells first.")
+        if tuple(cells.data.shape[-2:]) != field.phase_map.shape[1:]:
+            return Availability(
+                False, "The phase has another size than the cells: segment again."
+            )
+        return Availability(True)
+
+    def _retrieve_availability(self, field: FieldOfView) -> Availability:
+        modality = field.acquisition.modality
+        if modality is None:
+            return Availability(
+                False, "Say which kind of recording this is: choose it under Kind."
+            )
+        if not self.settings.engines(StepName.RETRIEVE, modality):
+            return Availability(
+                False, f"There is no method for {modality.value} recordings yet."
+            )
+        return Availability(True)
+
+    def next_step(self) -> StepName | None:
+        """Return the first step that is ready and not done yet."""
+        field = self.field
+        if field is None:
+            return None
+        results = {
+            StepName.RETRIEVE: present(self.viewer, field, Role.PHASE),
+            StepName.SEGMENT: present(self.viewer, field, Role.CELLS),
+            StepName.MEASURE: field.table,
+        }
+        for step, result in results.items():
+            if result is None:
+                return step if self.availability(step).is_ready else None
+        return None
+
+    def is_done(self, step: StepName) -> bool:
+        """Return whether the selected recording has the result of a step."""
+        field = self.field
+        if field is None:
+            return False
+        if step is StepName.MEASURE:
+            return field.table is not None
+        role = Role.PHASE if step is StepName.RETRIEVE else Role.CELLS
+        return present(self.viewer, field, role) is not None
+
+    def run(self, step: StepName, scope: Scope = Scope.ALL) -> None:
+        """Start a step as a job; does nothing when it is not available."""
+        if not self.availability(step).is_ready:
+            return
+        try:
+            self._start(self._task(step, scope))
+        except QPMError as error:
+            self._fail(error)
+
+    def run_all(self, scope: Scope = Scope.ALL) -> None:
+        """Start all three steps, one after the other."""
+        self._queue = [(StepName.SEGMENT, scope), (StepName.MEASURE, scope)]
+        self.run(StepName.RETRIEVE, scope)
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next safe point."""
+        self._queue.clear()
+        if self.job is not None:
+            self.job.cancel()
+
+    def current_frame(self) -> int:
+        """Return the frame of the selected recording that the viewer shows."""
+        field = self.field
+        if field is None or field.acquisition.n_frames == 1:
+            return 0
+        for role in (Role.PHASE, Role.RECORDING, Role.CELLS):
+            layer = present(self.viewer, field, role)
+            if layer is not None and layer.ndim >= 3:
+                point = self.viewer.dims.point[-layer.ndim :]
+                t = round(float(layer.world_to_data(point)[-3]))
+                return min(max(t, 0), field.acquisition.n_frames - 1)
+        return 0
+
+    def show_cell(self, label: int, frame: int) -> None:
+        """Go to the frame of a cell and select its label."""
+        if self.field is None:
+            return
+        layer = present(self.viewer, self.field, Role.CELLS)
+        if layer is None:
+            return
+        layer.selected_label = label
+        if layer.ndim >= 3:
+            point = [0.0] * layer.ndim
+            point[-3] = frame
+            axis = self.viewer.dims.ndim - 3
+            self.viewer.dims.set_point(axis, float(layer.data_to_world(point)[-3]))
+
+    def _frames(self, scope: Scope) -> list[int]:
+        assert self.field is not None
+        if scope is Scope.CURRENT:
+            return [self.current_frame()]
+        return list(range(self.field.acquisition.n_frames))
+
+    def export_table(self, path: Path) -> None:
+        """Write the table as CSV and Parquet, with the pipeline beside it."""
+        field = self.field
+        if field is None or field.table is None or self.job is not None:
+            return
+        self._start(export_task(field, self.pipeline(), path))
+
+    def _task(self, step: StepName, scope: Scope) -> Task:
+        field, frames = self.field, self._frames(scope)
+        assert field is not None
+        if step is StepName.RETRIEVE:
+            return retrieve_task(self.viewer, field, self.pipeline(), frames)
+        if step is StepName.SEGMENT:
+            return segment_task(self.viewer, field, self.pipeline(), frames)
+        return measure_task(field, self.pipeline(), frames)
+
+    # ------------------------------------------------------------ jobs
+
+    def _start(self, task: Task) -> None:
+        prepare = self._prepare
+
+        def work(token: CancelToken, report: ReportProgress) -> Any:
+            if prepare is not None:
+                prepare(token, report)
+            return task.work(token, report)
+
+        job = Job(work, task.title)
+        self.job = job
+        job.connect(Relay(self._post, lambda: self._on_news(job, task)))
+        self.changed.emit()
+        job.start()
+
+    def _on_news(self, job: Job[Any], task: Task) -> None:
+        """Follow the job; runs on the thread that owns the layers."""
+        if job is not self.job or self._is_closed:
+            return
+        status = job.status
+        self.progressed.emit(status)
+        if status.reason is None:
+            return
+        self.job, self.note = None, ""
+        try:
+            self._settle(job, task, status)
+        finally:
+            self.finished.emit(job.title, status)
+            self.changed.emit()
+        self._continue()
+
+    def _settle(self, job: Job[Any], task: Task, status: Status) -> None:
+        if status.reason is FinishReason.COMPLETED:
+            self.note = task.commit(job.result)
+            return
+        self._queue.clear()
+        if status.reason is FinishReason.FAILED and status.error is not None:
+            self._fail(status.error, job.title)
+
+    def _continue(self) -> None:
+        if self._queue and self.job is None:
+            step, scope = self._queue.pop(0)
+            self.run(step, scope)
+        else:
+            self._inspect_if_new()
+
+    def _fail(self, error: BaseException, title: str = "") -> None:
+        self._queue.clear()
+        self.failed.emit(explain(error, title))
+
+
+def explain(error: BaseException, title: str = "") -> str:
+    """Return an error as a sentence for the viewer's user."""
+    if isinstance(error, MissingMetadataError):
+        word = FIELD_WORDS.get(error.field, error.field)
+        return f"{str(error).partition(' needs ')[0]} needs {word}: fill it in above."
+    if isinstance(error, QPMError):
+        return str(error)
+    return f"{title or 'The job'} failed ({type(error).__name__}): {error}"
+
+
+def _is_image(layer: "Layer") -> bool:
+    from napari.layers import Image
+
+    return isinstance(layer, Image)

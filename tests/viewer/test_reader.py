@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tifffile
+
+from napari_qpm.viewer.fields import field_of
+from napari_qpm.viewer.reader import get_reader
+
+
+@pytest.fixture
+def hologram(tmp_path):
+    """Write a hologram with fringes every four pixels and return its path."""
+    y, x = np.mgrid[:256, :256]
+    rng = np.random.default_rng(1)
+    fringes = 100 + 60 * np.cos(2 * np.pi * (0.25 * x + 0.2 * y))
+    frame = fringes + rng.normal(0, 2, fringes.shape)
+    path = tmp_path / "hologram.tif"
+    tifffile.imwrite(path, frame.astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Write a photograph-like TIFF that is nothing of ours and return its path."""
+    y, x = np.mgrid[:64, :64]
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, (2 * y + x).astype(np.uint8))
+    return path
+
+
+def test_a_hologram_opens_as_a_lazy_layer(hologram, viewer):
+    reader = get_reader(str(hologram))
+
+    [(data, keywords, kind)] = reader(str(hologram))
+
+    assert kind == "image"
+    assert data.shape == (1, 256, 256)
+    assert keywords["name"] == "hologram"
+    layer = viewer.add_image(data, **keywords)
+    assert field_of(layer).acquisition.modality == "off-axis"
+
+
+def test_a_plain_tiff_is_left_to_others(plain):
+    assert get_reader(str(plain)) is None
+
+
+def test_several_paths_are_ours_only_together(hologram, plain):
+    assert get_reader([str(hologram), str(plain)]) is None
+    assert len(get_reader([str(hologram), str(hologram)])([hologram, hologram])) == 2
+
+
+@pytest.mark.parametrize("name", ["missing.tif", "broken.tif", "text.npy", "x.zarr"])
+def test_whatever_is_not_a_recording_is_declined_without_an_error(tmp_path, name):
+    path = tmp_path / name
+    if name != "missing.tif":
+        path.write_bytes(b"not an image")
+
+    assert get_reader(str(path)) is None
+
+
+def test_an_error_while_examining_declines_the_file(monkeypatch, plain):
+    import napari_qpm.io
+
+    def fail(path):
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(napari_qpm.io, "is_ours", fail)
+
+    assert get_reader(str(plain)) is None
+
+
+def test_a_plain_tiff_still_opens_with_naparis_reader(plain, viewer, plugins):
+    readers = plugins.iter_compatible_readers([str(plain)])
+    names = {reader.plugin_name for reader in readers}
+
+    [layer] = viewer.open(plain, plugin="napari")
+
+    assert {"napari", "napari-qpm"} <= names
+    assert layer.data.shape == (64, 64)
+
+
+def test_naparis_choice_dialog_offers_both_and_ours_opens_the_hologram(
+    hologram, viewer, plugins
+):
+    [layer] = viewer.open(hologram, plugin="napari-qpm")
+
+    assert layer.source.reader_plugin == "napari-qpm"
+    assert field_of(layer) is not None
+
+
+def test_choosing_us_for_a_plain_tiff_fails_with_a_message(plain, viewer, plugins):
+    with pytest.raises(ValueError, match="refused the file"):
+        viewer.open(plain, plugin="napari-qpm")

@@ -5,6 +5,7 @@ pass over it four to eight times.
 """
 
 import math
+import threading
 from typing import Any
 
 import numba
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from napari_qpm.retrieval._threads import run_blocks
 from napari_qpm.retrieval.background import Surface
 
-__all__ = ["phase_of", "subtract_surface", "warm"]
+__all__ = ["phase_of", "scratch", "subtract_surface", "warm"]
 
 _TWO_PI = np.float32(2 * np.pi)
 _PER_TURN = np.float32(1 / (2 * np.pi))
+_memory = threading.local()
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp"})
@@ -25,6 +27,7 @@ def _subtract_rows(
     start: int,
     stop: int,
     source: Any,
+    sign: Any,
     rows: Any,
     columns: Any,
     wrap: bool,
@@ -34,7 +37,7 @@ def _subtract_rows(
     for y in range(start, stop):
         line, out = source[y], target[y]
         for x in range(width):
-            out[x] = line[x] - rows[y, 0]
+            out[x] = sign * line[x] - rows[y, 0]
         for j in range(1, rows.shape[1]):
             factor, column = rows[y, j], columns[j]
             for x in range(width):
@@ -53,17 +56,42 @@ def _phase_rows(start: int, stop: int, field: Any, phase: Any, modulus: Any) -> 
             modulus[y, x] = math.sqrt(re * re + im * im)
 
 
+def scratch(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return an array for passing values that this thread uses again and again.
+
+    Fresh memory costs more than the pass that fills it: the system clears every page.
+    """
+    kept: NDArray[np.float32] | None = getattr(_memory, "array", None)
+    if kept is None or kept.shape != shape:
+        kept = _memory.array = np.empty(shape, np.float32)
+    return kept
+
+
 def subtract_surface(
-    phase: NDArray[np.float32], surface: Surface, *, wrap: bool
+    phase: NDArray[np.float32],
+    surface: Surface,
+    *,
+    wrap: bool,
+    sign: int = 1,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return a phase ``(Y, X)`` without a surface, wrapped to +-pi if asked."""
+    """Return ``sign * phase - surface``, wrapped to +-pi if asked.
+
+    Parameters
+    ----------
+    phase
+        ``(Y, X)`` [rad].
+    out
+        Where to write, `phase` itself included; a new array by default.
+    """
     rows, columns = surface.rows_and_columns((phase.shape[0], phase.shape[1]))
     source = np.ascontiguousarray(phase, dtype=np.float32)
-    target = np.empty_like(source)
+    target = np.empty_like(source) if out is None else out
     run_blocks(
         _subtract_rows,
         source.shape[0],
         source,
+        np.float32(sign),
         rows,
         columns,
         wrap,

@@ -96,6 +96,9 @@ class Surface:
         orders = np.add.outer(*map(np.arange, self.coefficients.shape))
         return Surface(np.where(orders >= 2, self.coefficients, 0.0))
 
+    def __neg__(self) -> "Surface":
+        return Surface(-self.coefficients)
+
     def __add__(self, other: "Surface") -> "Surface":
         a, b = self.coefficients, other.coefficients
         total = np.zeros(np.maximum(a.shape, b.shape))
@@ -274,7 +277,7 @@ def fit_background(
     again = _fit_coarse(dataclasses.replace(coarse, values=restored), terms)
     if again.density <= fit.density:
         return fit
-    surface = again.surface + Surface(-removed.coefficients)
+    surface = again.surface + -removed
     return dataclasses.replace(again, surface=surface)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.jobs import CancelToken
-from napari_qpm.retrieval._surface_kernels import subtract_surface
+from napari_qpm.retrieval._surface_kernels import scratch, subtract_surface
 from napari_qpm.retrieval.background import (
     fit_background,
     fit_wrapped_slopes,
@@ -81,13 +81,14 @@ def finish_phase(
     sign
         Multiplied into the phase first.
     """
-    phase = np.empty_like(wrapped, dtype=np.float32)
-    notes = []
-    for n, frame in enumerate(wrapped):
+    phases, notes = [], []
+    for frame in wrapped:
         token.raise_if_cancelled()
-        phase[n], note = _finish_frame(frame, parameters, sign)
+        phase, note = _finish_frame(frame, parameters, sign)
+        phases.append(phase)
         notes.append(note)
-    return Finished(phase, tuple(notes))
+    together = phases[0][None] if len(phases) == 1 else np.stack(phases)
+    return Finished(together, tuple(notes))
 
 
 def _finish_frame(
@@ -96,11 +97,14 @@ def _finish_frame(
     model = parameters.background
     if not np.isfinite(frame).any():
         return np.full_like(frame, np.nan), {"problem": "The frame holds no phase."}
-    oriented = frame if sign > 0 else -frame
     removed = None
-    if model not in (Background.NONE, Background.OFFSET):
-        slopes = fit_wrapped_slopes(oriented)
-        oriented = subtract_surface(oriented, slopes, wrap=True)
+    if model in (Background.NONE, Background.OFFSET):
+        oriented = frame if sign > 0 else -frame
+    else:
+        slopes = fit_wrapped_slopes(frame)
+        slopes = slopes if sign > 0 else -slopes
+        oriented = scratch(frame.shape)
+        subtract_surface(frame, slopes, wrap=True, sign=sign, out=oriented)
         removed = slopes.curvature()
     unwrapped = unwrap(oriented, parameters.unwrapping)
     note: dict[str, Any] = {
@@ -124,7 +128,8 @@ def _finish_frame(
             f"field looks empty and varies by {fit.noise:.2f} rad after the fit. Use a "
             "reference frame of an empty field, or another background model."
         )
-    return subtract_surface(unwrapped.phase, fit.surface, wrap=False), note
+    phase = unwrapped.phase
+    return subtract_surface(phase, fit.surface, wrap=False, out=phase), note
 
 
 def infer_sign(wrapped: NDArray[np.float32], *, token: CancelToken) -> SignGuess:

@@ -132,7 +132,7 @@ def test_missing_angle_is_told():
 def test_other_recordings_are_refused():
     frame = mosaic(cell_phase())
     acquisition = Acquisition.from_array(frame, "off-axis", name="hologram")
-    with pytest.raises(ModalityError, match="'hologram' is a off-axis recording"):
+    with pytest.raises(ModalityError, match="'hologram' is off-axis"):
         run(acquisition)
 
 

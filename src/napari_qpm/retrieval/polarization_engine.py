@@ -230,8 +230,8 @@ def _with_layout(acquisition: Acquisition) -> Acquisition:
     """Return the acquisition with a known layout; raise when it cannot be had."""
     if acquisition.modality not in (None, Modality.POLARIZATION):
         raise ModalityError(
-            f"{acquisition.name!r} is a {acquisition.modality} recording; the "
-            "four-step engine takes polarization recordings."
+            "The four-step engine takes polarization recordings; "
+            f"{acquisition.name!r} is {acquisition.modality}."
         )
     n_channels = acquisition.shape[1]
     if n_channels not in (1, 4):

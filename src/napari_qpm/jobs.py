@@ -212,7 +212,10 @@ class Job(Generic[Result]):
         self._notify()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the job ended; return False when `timeout_s` ran out first."""
+        """Block until the job ended and its listeners know.
+
+        Returns False when `timeout_s` ran out first.
+        """
         return self._done.wait(timeout_s)
 
     def report(self, progress: Progress) -> None:
@@ -243,8 +246,8 @@ class Job(Generic[Result]):
             self._reason, self._error = reason, error
             self._state = JobState.FINISHED
             self._ended_at = time.monotonic()
-        self._done.set()
         self._notify()
+        self._done.set()
 
     def _notify(self) -> None:
         status = self.status
@@ -278,7 +281,13 @@ def run_command(
             watcher.start()
             assert child.stdout is not None
             for line in child.stdout:
-                event = json.loads(line)
+                try:
+                    event = json.loads(line)
+                except json.JSONDecodeError as error:
+                    child.terminate()
+                    raise QPMError(
+                        f"The child process printed what is not JSON: {line.strip()!r}."
+                    ) from error
                 if event.get("event") == "progress":
                     event.pop("event")
                     report(Progress(**event))

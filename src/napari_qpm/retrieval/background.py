@@ -204,41 +204,34 @@ def _slope_correction(
     right = wrapped[: ny - reach : stride, reach::stride][:, : here.shape[1]]
     y = np.linspace(-1, 1, ny)[: ny - reach : stride]
     x = np.linspace(-1, 1, nx)[: nx - reach : stride]
-    far_y, far_x = y + 2 * reach / (ny - 1), x + 2 * reach / (nx - 1)
     py, px = legendre(y, 3), legendre(x, 3)
-    step_py, step_px = legendre(far_y, 3) - py, legendre(far_x, 3) - px
-    design = np.empty((2, here.size, len(SLOPE_TERMS)), np.float32)
-    for k, (i, j) in enumerate(SLOPE_TERMS):
-        design[0, :, k] = np.outer(step_py[i], px[j]).ravel()
-        design[1, :, k] = np.outer(py[i], step_px[j]).ravel()
-    start = np.array([surface.coefficients[term] for term in SLOPE_TERMS])
-    steps = np.concatenate([(below - here).ravel(), (right - here).ravel()])
-    valid = np.isfinite(steps)
-    matrix, steps = design.reshape(-1, len(SLOPE_TERMS))[valid], steps[valid]
-    if len(steps) < 50:
+    rise_y = legendre(y + 2 * reach / (ny - 1), 3) - py
+    rise_x = legendre(x + 2 * reach / (nx - 1), 3) - px
+    # The steps down and to the right, and the products that model them.
+    steps = [(below - here, rise_y, px), (right - here, py, rise_x)]
+    if np.isfinite(steps[0][0]).sum() + np.isfinite(steps[1][0]).sum() < 50:
         return Surface()
 
-    solution = start.copy()
-    if not start.any():
+    solution = surface.coefficients.copy()
+    if not solution.any():
         # The mean slopes, as angles: right even where the steps wrap.
-        turns = np.exp(1j * steps)
-        vertical = np.arange(valid.size)[valid] < here.size
-        solution[0] = np.angle(turns[vertical].mean()) * (ny - 1) / (2 * reach)
-        solution[1] = np.angle(turns[~vertical].mean()) * (nx - 1) / (2 * reach)
+        down, across = (np.angle(np.nanmean(np.exp(1j * s[0]))) for s in steps)
+        solution[1, 0] = down * (ny - 1) / (2 * reach)
+        solution[0, 1] = across * (nx - 1) / (2 * reach)
     for _ in range(4):
-        residual = _wrap(steps - matrix @ solution.astype(np.float32))
-        spread = 1.4826 * float(np.median(np.abs(residual)))
-        weighted = matrix * _tukey(residual, spread)[:, None]
-        gram = (weighted.T @ matrix).astype(np.float64)
-        moment = (weighted.T @ residual).astype(np.float64)
-        update = np.linalg.lstsq(gram, moment, rcond=1e-9)[0]
+        misfits = [_wrap(s - rows.T @ solution @ columns) for s, rows, columns in steps]
+        gathered = np.concatenate([np.abs(misfit).ravel() for misfit in misfits])
+        spread = 1.4826 * float(np.nanmedian(gathered))
+        sums = [
+            _normal_equations(rows, columns, _tukey(misfit, spread), misfit)
+            for (_, rows, columns), misfit in zip(steps, misfits, strict=True)
+        ]
+        gram, moment = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
+        update = _solve(gram, moment, SLOPE_TERMS)
         solution += update
         if np.max(np.abs(update)) < 1e-2:
             break
-    coefficients = np.zeros((3, 3))
-    for term, value in zip(SLOPE_TERMS, solution - start, strict=True):
-        coefficients[term] = value
-    return Surface(coefficients)
+    return Surface(solution - surface.coefficients)
 
 
 def fit_background(
@@ -293,7 +286,7 @@ def _fit_coarse(coarse: _Coarse, terms: Terms) -> BackgroundFit:
     residual, mask = values - np.float32(level), finite
     for step, current in enumerate(ladder):
         mask = _empty_pixels(residual, noise, finite)
-        solved = _solve(coarse, mask, residual, noise, current)
+        solved = _fit_terms(coarse, mask, residual, noise, current)
         if solved is None:
             continue
         coefficients, condition = solved
@@ -347,7 +340,7 @@ def _empty_pixels(
     return np.asarray(mask)
 
 
-def _solve(
+def _fit_terms(
     coarse: _Coarse,
     mask: NDArray[np.bool_],
     residual: NDArray[np.float32],
@@ -355,34 +348,75 @@ def _solve(
     terms: Terms,
 ) -> tuple[NDArray[np.float64], float] | None:
     """Return coefficients and condition of a Tukey-weighted fit on the mask."""
-    values = coarse.values[mask].astype(np.float64)
-    if values.size < 3 * len(terms):
+    if mask.sum() < 3 * len(terms):
         return None
-    y, x = np.nonzero(mask)
-    size_i = max(i for i, _ in terms) + 1
-    size_j = max(j for _, j in terms) + 1
-    py, px = legendre(coarse.y, size_i), legendre(coarse.x, size_j)
-    used = list(terms)
-    design = np.stack([py[i, y] * px[j, x] for i, j in used], axis=1)
+    py = legendre(coarse.y, max(i for i, _ in terms) + 1)
+    px = legendre(coarse.x, max(j for _, j in terms) + 1)
+    gram = _normal_equations(py, px, mask.astype(np.float64), coarse.values)[0]
+    used = terms
     while True:
-        condition = float(np.sqrt(np.linalg.cond(design.T @ design)))
+        condition = float(np.sqrt(np.linalg.cond(_select(gram, used))))
         if condition <= MAX_CONDITION or len(used) == 1:
             break
         highest = max(sum(term) for term in used)
-        keep = [k for k, term in enumerate(used) if sum(term) < highest]
-        used, design = [used[k] for k in keep], design[:, keep]
-    deviation = residual[mask].astype(np.float64)
-    solution = np.zeros(len(used))
+        used = tuple(term for term in used if sum(term) < highest)
+    deviation = residual
+    coefficients = np.zeros((len(py), len(px)))
     for _ in range(3):
-        weighted = design * _tukey(deviation, noise)[:, None]
-        gram, moment = weighted.T @ design, weighted.T @ values
-        solution = np.linalg.lstsq(gram, moment, rcond=None)[0]
-        deviation = values - design @ solution
-        noise = 1.4826 * float(np.median(np.abs(deviation)))
-    coefficients = np.zeros((size_i, size_j))
-    for (i, j), value in zip(used, solution, strict=True):
-        coefficients[i, j] = value
+        weight = np.where(mask, _tukey(deviation, noise), 0)
+        gram, moment = _normal_equations(py, px, weight, coarse.values)
+        coefficients = _solve(gram, moment, used)
+        deviation = coarse.values - coarse.surface(coefficients)
+        noise = 1.4826 * float(np.median(np.abs(deviation[mask])))
     return coefficients, condition
+
+
+def _normal_equations(
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    weight: NDArray[np.floating],
+    values: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Gram matrix and moments of products ``rows[i](y) columns[j](x)``.
+
+    The products factorise, so the sums over a frame are two small matrix products
+    instead of one over all pixels and pairs of terms.
+
+    Parameters
+    ----------
+    rows, columns
+        ``(I, Y)`` and ``(J, X)``.
+    weight, values
+        ``(Y, X)``; NaN values must have no weight, and count as 0.
+
+    Returns
+    -------
+    ``(I, J, I, J)`` and ``(I, J)``.
+    """
+    size_i, size_j = len(rows), len(columns)
+    pairs_y = (rows[:, None] * rows).reshape(size_i**2, -1)
+    pairs_x = (columns[:, None] * columns).reshape(size_j**2, -1)
+    gram = (pairs_y @ weight @ pairs_x.T).reshape(size_i, size_i, size_j, size_j)
+    moment = rows @ (weight * np.nan_to_num(values)) @ columns.T
+    return gram.transpose(0, 2, 1, 3), moment
+
+
+def _select(gram: NDArray[np.float64], terms: Terms) -> NDArray[np.float64]:
+    """Return the square Gram matrix of these terms."""
+    i, j = np.array(terms).T
+    return np.asarray(gram[i[:, None], j[:, None], i, j])
+
+
+def _solve(
+    gram: NDArray[np.float64], moment: NDArray[np.float64], terms: Terms
+) -> NDArray[np.float64]:
+    """Return the coefficients of these terms, zero elsewhere."""
+    i, j = np.array(terms).T
+    coefficients = np.zeros(moment.shape)
+    coefficients[i, j] = np.linalg.lstsq(
+        _select(gram, terms), moment[i, j], rcond=1e-12
+    )[0]
+    return coefficients
 
 
 def _block_picks(length: int, longest: int) -> NDArray[np.intp]:
@@ -400,6 +434,6 @@ def _wrap(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _tukey(residual: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
-    """Return Tukey's bisquare weights for residuals of this spread."""
-    scaled = residual / np.asarray(4.685 * max(sigma, 1e-6), dtype=residual.dtype)
-    return np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, 0)
+    """Return Tukey's bisquare weights for residuals of this spread; 0 for NaN."""
+    scaled = residual * np.float32(1 / (4.685 * max(sigma, 1e-6)))
+    return np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, np.float32(0))

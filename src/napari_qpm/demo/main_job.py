@@ -113,7 +113,7 @@ def run_demo(
     result = run_pipeline(pipeline, acquisition, Path(folder) / "result", token, report)
     assert result.table is not None  # the default pipeline measures
     labels = np.asarray(result.labels)
-    alpha = measurement_parameters(pipeline).alpha_ml_per_g
+    alpha = measurement_parameters(pipeline).alpha_ml_g
     comparison = compare(simulation, labels, result.table, alpha)
     last = acquisition.n_frames - 1
     png = draw_demo(

@@ -143,6 +143,12 @@ class ResultStore:
             self._labels = _open_levels(self.path, LABELS)
         self._write("labels", t, np.asarray(labels, np.int32), _halved_nearest, None)
 
+    def reopen(self, kind: str) -> None:
+        """Count all frames of a kind as unfinished, before they are made anew."""
+        with _writing(self.path), self._lock:
+            for t in sorted(self._log.finished(kind)):
+                self._log.reopen(kind, t)
+
     def read_phase(self, t: int) -> NDArray[np.float32]:
         """Return the phase of frame `t` as ``(Y, X)``; NaN where it is unfinished."""
         return self._read(self._phase[0], t)
@@ -284,10 +290,10 @@ def _open_levels(path: Path, group: str) -> list[Any]:
     levels: list[Any] = []
     while is_zarr(path / group / str(len(levels))):
         name = f"{group}/{len(levels)}" if group else str(len(levels))
-        # All-zero frames must leave a chunk, or they could not be told from lost ones.
-        array = zarr.open_array(
-            str(path), path=name, mode="r+", config={"write_empty_chunks": True}
-        )
+        # Empty frames must leave a chunk, or they could not be told from lost ones;
+        # zarr 3.1 ignores this setting when it is given to open_array.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            array = zarr.open_array(str(path), path=name, mode="r+")
         levels.append(array)
     return levels
 

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
-from napari_qpm.errors import QPMError
+from napari_qpm.errors import OutputError, QPMError
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.table import write_table
+from napari_qpm.io.zarr_reader import own_record
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import column_units
 from napari_qpm.pipeline.description import Pipeline
@@ -29,10 +30,10 @@ from napari_qpm.pipeline.stages import (
     problems,
     retrieve_frames,
     segment_frames,
-    without_frames,
 )
 from napari_qpm.pipeline.steps import (
     measurement_parameters,
+    one_frame,
     retrieve_step,
     segment_step,
 )
@@ -45,6 +46,19 @@ PHASE_NAME = "phase.ome.zarr"
 TABLE_NAME = "cells"
 PIPELINE_NAME = "pipeline.yaml"
 PLAN_NAME = ".levels.json"
+DESCRIPTION = "description"
+"""Key of the whole pipeline in a result's record."""
+CELLS = "cells"
+"""Key of the segmentation that made the cells in a result's record."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Who may stop a run, who hears of it, and where it is computed."""
+
+    token: CancelToken
+    report: ReportProgress
+    scheduler: str | None
 
 
 @dataclass(frozen=True)
@@ -123,63 +137,110 @@ def run_pipeline(
     JobCancelled
         `token` was cancelled; running again continues.
     """
-    token, report = token or CancelToken(), report or _ignore
+    running = Running(token or CancelToken(), report or ignore_progress, scheduler)
     complete = pipeline.complete(acquisition)
-    retrieval = retrieve_step(complete, acquisition, token)
-    first = first_usable_frame(retrieval, token)
+    retrieval = retrieve_step(complete, acquisition, running.token)
+    first = first_usable_frame(retrieval, running.token)
     history = (*retrieval.acquisition.history, retrieval.step)
-    context = first[1].replace(history=history)
+    context = one_frame(first[1], first[1].read(0)).replace(history=history)
     folder = make_folder(Path(folder))
     plan = folder / PLAN_NAME
     if overwrite:
         plan.unlink(missing_ok=True)
     record = context.record() | input_record(complete, retrieval.acquisition)
-    store = open_store(folder, record, context, acquisition.n_frames, overwrite)
+    n_frames = acquisition.n_frames
+    store = open_store(folder, record, context, n_frames, overwrite)
+    claim_cells(store, complete, overwrite=False)
     n_resumed = len(store.finished("phase"))
-    with start_workers(scheduler) as workers:
-        stage = Stage(store, acquisition.n_frames, workers, token, report)
+    with start_workers(running.scheduler) as workers:
+        stage = Stage(store, n_frames, workers, running.token, running.report)
         retrieve_frames(stage, retrieval, first)
         if complete.stabilise:
             level_frames(stage, plan, context.unit)
-        return finish(
-            complete, stage, context, folder, record, retrieval.acquisition, n_resumed
-        )
+        raw = retrieval.acquisition
+        return finish(complete, stage, context, record, raw, n_resumed)
+
+
+def claim_cells(store: ResultStore, pipeline: Pipeline, overwrite: bool) -> None:
+    """Record which segmentation fills the store, or refuse to mix two of them.
+
+    Raises
+    ------
+    OutputError
+        Cells of other settings are there and `overwrite` is false.
+    """
+    if pipeline.segment is None:
+        return
+    stored = own_record(store.path) or {}
+    wanted = pipeline.to_dict()["segment"]
+    if stored.get(CELLS) == wanted:
+        return
+    if store.finished("labels"):
+        if not overwrite:
+            raise OutputError(
+                f"The cells in {store.path} were outlined with other settings. Choose "
+                "another output folder, or allow overwriting."
+            )
+        store.reopen("labels")
+    store.finalise({CELLS: wanted})
 
 
 def finish(
     pipeline: Pipeline,
     stage: Stage,
     context: PhaseMap,
-    folder: Path,
     record: dict[str, Any],
     acquisition: Acquisition | None,
     n_resumed: int,
 ) -> RunResult:
-    """Segment and measure retrieved frames, write table and provenance."""
+    """Segment and measure retrieved frames; write table and provenance.
+
+    Parameters
+    ----------
+    pipeline
+        Complete; only its steps after the retrieval are done here.
+    stage
+        Store that holds the phase of all frames.
+    context
+        Phase without its frames: unit, grid, recording, history.
+    record
+        What the store was opened with.
+    acquisition
+        The raw recording, if its frames are at hand.
+    n_resumed
+        Frames that were retrieved before.
+    """
     store, history = stage.store, list(context.history)
+    folder = store.path.parent
     failures = problems(store)
     labels, table = None, None
-    paths = {"phase": folder / PHASE_NAME}
+    paths = {"phase": store.path}
     if pipeline.segment is not None:
         segmentation = segment_step(pipeline)
         failures = segment_frames(stage, context, segmentation) | failures
         history.append(segmentation.step)
-        labels = _lazy(store.read_labels, context, stage.n_frames, np.int32)
+        labels = _lazy(store.read_labels, store.shape, np.int32)
     if pipeline.measure is not None:
         parameters = measurement_parameters(pipeline)
-        table = measure_frames(stage, context, parameters, acquisition)
+        segmented = context.replace(history=tuple(history))
+        table = measure_frames(stage, segmented, parameters, acquisition)
         history.append(Step("measure", "", parameters.model_dump(mode="json")))
         paths["csv"], paths["parquet"] = write_table(
             table, folder / TABLE_NAME, column_units(table)
         )
-    paths["pipeline"] = pipeline.dump(folder / PIPELINE_NAME)
-    phase = _lazy(store.read_phase, context, stage.n_frames, np.float32)
-    notes = tuple(store.notes[t] for t in range(stage.n_frames))
-    phase_map = without_frames(context).replace(
-        phase=phase, history=tuple(history), frame_notes=notes
+    phase_map = context.replace(
+        phase=_lazy(store.read_phase, store.shape, np.float32),
+        frame_notes=tuple(store.notes[t] for t in range(stage.n_frames)),
+        history=tuple(history),
     )
-    failed = {str(t): reason for t, reason in failures.items()}
-    store.finalise(record | phase_map.record() | {"failures": failed})
+    if pipeline.segment is not None or not store.finished("labels"):
+        paths["pipeline"] = pipeline.dump(folder / PIPELINE_NAME)
+        made = {
+            "history": [step.to_dict() for step in history],
+            "failures": {str(t): reason for t, reason in failures.items()},
+            DESCRIPTION: pipeline.to_dict(),
+        }
+        store.finalise(record | made | _cells(pipeline))
     return RunResult(phase_map, labels, table, folder, paths, failures, n_resumed)
 
 
@@ -188,7 +249,7 @@ def open_store(
     record: dict[str, Any],
     context: PhaseMap,
     n_frames: int,
-    overwrite: bool,
+    overwrite: bool = False,
 ) -> ResultStore:
     """Return the folder's result, new or as an earlier run left it."""
     return ResultStore.open(
@@ -203,10 +264,12 @@ def open_store(
 
 
 def input_record(pipeline: Pipeline, acquisition: Acquisition) -> dict[str, Any]:
-    """Return what a result depends on: an earlier run is continued if it is equal."""
+    """Return what phase and cells depend on; runs continue only what is equal."""
+    description = pipeline.to_dict()
+    phase_steps = ("modality", "retrieve", "stabilise")
     return {
         "pipeline": {
-            **pipeline.to_dict(),
+            **{name: description[name] for name in phase_steps},
             "input": {
                 "shape_tcyx": list(acquisition.shape),
                 "dtype": str(acquisition.dtype),
@@ -217,8 +280,14 @@ def input_record(pipeline: Pipeline, acquisition: Acquisition) -> dict[str, Any]
                 if acquisition.path is None
                 else fingerprint(acquisition.path),
             },
-        }
+        },
+        DESCRIPTION: description,
+        **_cells(pipeline),
     }
+
+
+def _cells(pipeline: Pipeline) -> dict[str, Any]:
+    return {CELLS: pipeline.to_dict()["segment"]}
 
 
 def _digest_of_frame(acquisition: Acquisition) -> str | None:
@@ -234,11 +303,11 @@ def _digest(array: Any) -> str | None:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _lazy(read: Any, context: PhaseMap, n_frames: int, dtype: type[Any]) -> Any:
+def _lazy(read: Any, shape: tuple[int, int, int], dtype: type[Any]) -> Any:
     """Return ``(T, Y, X)`` as dask, one chunk a frame."""
     import dask.array as da
 
-    _, ny, nx = context.shape
+    n_frames, ny, nx = shape
 
     def load(block_id: tuple[int, ...]) -> Any:
         return np.asarray(read(block_id[0]), dtype=dtype)[None]
@@ -251,5 +320,5 @@ def _lazy(read: Any, context: PhaseMap, n_frames: int, dtype: type[Any]) -> Any:
     )
 
 
-def _ignore(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """Nobody listens."""

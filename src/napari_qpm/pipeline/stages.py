@@ -5,6 +5,7 @@ stays NaN and has no cells. Only the driver writes, so a store has one writer ev
 the frames are computed on a cluster.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from napari_qpm.acquisition import Acquisition, PhaseMap, PhaseUnit
 from napari_qpm.errors import JobCancelled, OutputError, QPMError
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
-from napari_qpm.measurement import MeasurementParameters, measure_frame
+from napari_qpm.measurement import (
+    MeasurementParameters,
+    measure_frame,
+    saturated_pixels,
+)
 from napari_qpm.pipeline.files import write_atomically
 from napari_qpm.pipeline.steps import Retrieval, Segmentation, one_frame
 from napari_qpm.pipeline.workers import Workers
@@ -91,26 +96,23 @@ class _RetrieveOne:
     token: CancelToken | None
 
     def __call__(self, t: int) -> _RetrievedFrame:
-        acquisition = self.retrieval.acquisition
         try:
-            phase_map = self.retrieval.frame(t, self.token)
-            saturated = saturated_pixels(acquisition, t)
+            raw = self.retrieval.acquisition.read(t)
+            return self.kept(t, raw, self.retrieval.of_frame(raw, self.token))
         except (JobCancelled, OutputError):
             raise
         except QPMError as error:
             empty = np.full(self.shape, np.nan, np.float32)
             return _RetrievedFrame(t, empty, {PROBLEM: str(error)})
-        return retrieved_frame(t, phase_map, saturated)
 
-
-def retrieved_frame(
-    t: int, phase_map: PhaseMap, saturated: NDArray[np.bool_] | None
-) -> _RetrievedFrame:
-    """Return what is stored of a frame."""
-    notes = dict(phase_map.frame_notes[0]) if phase_map.frame_notes else {}
-    if saturated is not None and saturated.any():
-        notes[SATURATED] = int(saturated.sum())
-    return _RetrievedFrame(t, phase_map.read(0), notes)
+    def kept(self, t: int, raw: NDArray[Any], phase_map: PhaseMap) -> _RetrievedFrame:
+        """Return what is stored of a frame."""
+        notes = dict(phase_map.frame_notes[0]) if phase_map.frame_notes else {}
+        level = self.retrieval.acquisition.saturation_level
+        n_saturated = 0 if level is None else int(np.count_nonzero(raw >= level))
+        if n_saturated:
+            notes[SATURATED] = n_saturated
+        return _RetrievedFrame(t, phase_map.read(0), notes)
 
 
 def first_usable_frame(
@@ -147,16 +149,15 @@ def first_usable_frame(
 def retrieve_frames(
     stage: Stage, retrieval: Retrieval, first: tuple[int, PhaseMap]
 ) -> None:
-    """Write the phase of every unfinished frame."""
+    """Write the phase of every unfinished frame; `first` is retrieved already."""
     finished = stage.store.finished("phase")
+    token = stage.token if stage.workers.share_memory else None
     t, phase_map = first
+    function = _RetrieveOne(retrieval, phase_map.shape[1:], token)
     if t not in finished:
-        saturated = saturated_pixels(retrieval.acquisition, t)
-        frame = retrieved_frame(t, phase_map, saturated)
+        frame = function.kept(t, retrieval.acquisition.read(t), phase_map)
         stage.store.write_phase(t, frame.phase, frame.notes)
         finished = finished | {t}
-    token = stage.token if stage.workers.share_memory else None
-    function = _RetrieveOne(retrieval, phase_map.shape[1:], token)
     open_frames = (t for t in range(stage.n_frames) if t not in finished)
     for frame in stage.over("Retrieving phase", function, open_frames, len(finished)):
         stage.store.write_phase(frame.t, frame.phase, frame.notes)
@@ -171,9 +172,10 @@ def level_frames(stage: Stage, plan: Path, unit: PhaseUnit) -> None:
     if stage.n_frames < 2 or unit is not PhaseUnit.RADIANS:
         return
     offsets = _planned_offsets(stage, plan)
-    shifted = [t for t in np.flatnonzero(offsets) if LEVEL not in stage.store.notes[t]]
-    for t in map(int, shifted):
+    for t in np.flatnonzero(offsets).tolist():
         stage.token.raise_if_cancelled()
+        if LEVEL in stage.store.notes[t]:
+            continue
         phase = stage.store.read_phase(t) + np.float32(offsets[t])
         notes = {**stage.store.notes[t], LEVEL: float(offsets[t])}
         stage.store.write_phase(t, phase, notes)
@@ -222,7 +224,7 @@ def segment_frames(
     finished = store.finished("labels")
     unusable = problems(store)
     for t in sorted(set(unusable) - finished):
-        store.write_labels(t, np.zeros(context.shape[1:], np.int32))
+        store.write_labels(t, np.zeros(store.read_phase(t).shape, np.int32))
     finished = finished | set(unusable)
     open_frames = (
         (t, store.read_phase(t)) for t in range(stage.n_frames) if t not in finished
@@ -258,29 +260,54 @@ def measure_frames(
     stage: Stage,
     context: PhaseMap,
     parameters: MeasurementParameters,
-    acquisition: Acquisition | None = None,
+    acquisition: Acquisition | None,
 ) -> pd.DataFrame:
     """Return the table of all cells, ordered by frame.
 
     Parameters
     ----------
     acquisition
-        The raw recording, to mark saturated cells; `None` when it is not at hand.
+        The raw recording, to find cells with saturated pixels; `None` when its frames
+        are not at hand.
     """
     store = stage.store
+    saturation = _Saturation(context, store.notes, acquisition)
 
     def items() -> Iterator[Any]:
         for t in range(stage.n_frames):
-            saturated = None
-            if acquisition is not None and SATURATED in store.notes.get(t, {}):
-                saturated = on_grid(saturated_pixels(acquisition, t), context)
-            yield t, store.read_phase(t), store.read_labels(t), saturated
+            phase = store.read_phase(t)
+            yield t, phase, store.read_labels(t), saturation.pixels(t, phase)
 
     function = _MeasureOne(without_frames(context), parameters)
     tables = dict(stage.over("Measuring cells", function, items(), 0))
     in_order = [tables[t] for t in range(stage.n_frames)]
     with_cells = [table for table in in_order if len(table)]
-    return pd.concat(with_cells or in_order[:1], ignore_index=True)
+    table: pd.DataFrame = pd.concat(with_cells or in_order[:1], ignore_index=True)
+    table.attrs = in_order[0].attrs
+    return table
+
+
+@dataclass(frozen=True)
+class _Saturation:
+    """Saturated pixels of each frame; only frames that have some are read again."""
+
+    context: PhaseMap
+    notes: dict[int, dict[str, Any]]
+    acquisition: Acquisition | None
+
+    @functools.cached_property
+    def affected(self) -> frozenset[int]:
+        return frozenset(t for t, notes in self.notes.items() if SATURATED in notes)
+
+    def pixels(self, t: int, phase: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+        if self.context.acquisition.saturation_level is None:
+            return None
+        if t not in self.affected and (self.acquisition or not self.affected):
+            return np.zeros(phase.shape, np.bool_)
+        if self.acquisition is None:
+            return None
+        on_grid = one_frame(self.context, phase).replace(acquisition=self.acquisition)
+        return saturated_pixels(on_grid, t)
 
 
 def problems(store: ResultStore) -> dict[int, str]:
@@ -290,28 +317,6 @@ def problems(store: ResultStore) -> dict[int, str]:
         for t, notes in sorted(store.notes.items())
         if PROBLEM in notes
     }
-
-
-def saturated_pixels(acquisition: Acquisition, t: int) -> NDArray[np.bool_] | None:
-    """Return where any channel of raw frame `t` saturates ``(Y, X)``, if known."""
-    level = acquisition.saturation_level
-    if level is None:
-        return None
-    return np.asarray((acquisition.read(t) >= level).any(axis=0))
-
-
-def on_grid(
-    saturated: NDArray[np.bool_] | None, phase_map: PhaseMap
-) -> NDArray[np.bool_] | None:
-    """Return raw pixels on the grid of a phase map; one raw pixel marks its cell."""
-    if saturated is None or phase_map.grid_scale == (1.0, 1.0):
-        return saturated
-    marked = np.zeros(phase_map.shape[1:], np.bool_)
-    y, x = np.nonzero(saturated)
-    rows = np.minimum((y / phase_map.grid_scale[0]).astype(int), marked.shape[0] - 1)
-    columns = np.minimum((x / phase_map.grid_scale[1]).astype(int), marked.shape[1] - 1)
-    marked[rows, columns] = True
-    return marked
 
 
 def without_frames(phase_map: PhaseMap) -> PhaseMap:

@@ -53,8 +53,12 @@ class Retrieval:
 
     def frame(self, t: int, token: CancelToken | None = None) -> PhaseMap:
         """Return the phase of frame `t` alone, in memory, ``(1, Y, X)``."""
-        frames = self.acquisition.read(t)[None]
-        return self.engine.retrieve(frames, self.acquisition, token or CancelToken())
+        return self.of_frame(self.acquisition.read(t), token)
+
+    def of_frame(self, raw: NDArray[Any], token: CancelToken | None = None) -> PhaseMap:
+        """Return the phase of a raw frame ``(C, Y, X)`` in memory, ``(1, Y, X)``."""
+        token = token or CancelToken()
+        return self.engine.retrieve(raw[None], self.acquisition, token)
 
     def lazy(self, token: CancelToken | None = None) -> PhaseMap:
         """Return the phase of all frames, each computed when it is read."""
@@ -138,9 +142,15 @@ def measure_step(
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
 ) -> pd.DataFrame:
-    """Return the table of cells, one row a cell and frame."""
+    """Return the table of cells, one row a cell and frame.
+
+    The rows name the pipeline's segmentation unless the phase names another one.
+    """
     if pipeline.measure is None:
         raise ParameterError("This pipeline has no measurement step; add one.")
+    if all(step.name != "segment" for step in phase_map.history):
+        segmented = segment_step(pipeline).step
+        phase_map = phase_map.replace(history=(*phase_map.history, segmented))
     return measure(phase_map, labels, token=token, report=report, **pipeline.measure)
 
 

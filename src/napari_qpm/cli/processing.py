@@ -1,0 +1,232 @@
+"""Commands that process recordings: info, retrieve, segment, measure, run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_qpm.cli.options import (
+    Engine,
+    Inputs,
+    Json,
+    ModalityName,
+    OutputFolder,
+    Overwrite,
+    PixelSize,
+    Reference,
+    Scheduler,
+    SetInstrument,
+    SetParameter,
+    Wavelength,
+    instrument_values,
+    key_values,
+)
+from napari_qpm.cli.output import EXIT_FAILED, Output, command_output
+
+if TYPE_CHECKING:
+    from napari_qpm.pipeline import BatchResult, Pipeline
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (info, retrieve, segment, measure, run):
+        app.command()(command)
+
+
+def info(
+    inputs: Inputs,
+    modality: ModalityName = None,
+    reference: Reference = None,
+    set_instrument: SetInstrument = None,
+    json: Json = False,
+) -> None:
+    """Say what was understood of recordings, and what is missing."""
+    with command_output(json) as output:
+        from napari_qpm.io import open_all
+        from napari_qpm.io.describe import describe
+
+        known = instrument_values(set_instrument)
+        acquisitions = [
+            acquisition
+            for path in inputs
+            for acquisition in open_all(
+                path, modality=modality, reference=reference, **known
+            )
+        ]
+        records = [acquisition.record() for acquisition in acquisitions]
+        text = "\n\n\n".join(map(describe, acquisitions))
+        output.result({"recordings": records}, text)
+
+
+def retrieve(
+    inputs: Inputs,
+    output_folder: OutputFolder,
+    modality: ModalityName = None,
+    wavelength_nm: Wavelength = None,
+    pixel_size_um: PixelSize = None,
+    reference: Reference = None,
+    engine: Engine = None,
+    set_parameter: SetParameter = None,
+    set_instrument: SetInstrument = None,
+    stabilise: Annotated[
+        bool, typer.Option(help="Keep a series at one 2 pi level.")
+    ] = True,
+    overwrite: Overwrite = False,
+    scheduler: Scheduler = None,
+    json: Json = False,
+) -> None:
+    """Turn raw recordings into phase."""
+    with command_output(json) as output:
+        pipeline = _pipeline(
+            modality=modality,
+            instrument=instrument_values(set_instrument, wavelength_nm, pixel_size_um),
+            retrieve={"engine": engine, "parameters": key_values(set_parameter)},
+            stabilise=stabilise,
+            segment=None,
+        )
+        _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
+
+
+def segment(
+    inputs: Inputs,
+    output_folder: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder, unless inputs are results."),
+    ] = None,
+    modality: ModalityName = None,
+    wavelength_nm: Wavelength = None,
+    pixel_size_um: PixelSize = None,
+    reference: Reference = None,
+    engine: Engine = None,
+    set_parameter: SetParameter = None,
+    set_instrument: SetInstrument = None,
+    overwrite: Overwrite = False,
+    scheduler: Scheduler = None,
+    json: Json = False,
+) -> None:
+    """Outline cells: in a result folder, or in recordings (then with -o)."""
+    with command_output(json) as output:
+        from napari_qpm.pipeline.results import extend_results, is_result
+
+        step = {"engine": engine, "parameters": key_values(set_parameter)}
+        if all(is_result(path) for path in inputs):
+            pipeline = _pipeline(segment=step, measure=None)
+            batch = extend_results(
+                pipeline,
+                inputs,
+                token=output.token,
+                report=output.report,
+                overwrite=overwrite,
+                scheduler=scheduler,
+            )
+            _tell(output, batch)
+            return
+        pipeline = _pipeline(
+            modality=modality,
+            instrument=instrument_values(set_instrument, wavelength_nm, pixel_size_um),
+            segment=step,
+            measure=None,
+        )
+        folder = _needed(output_folder)
+        _run(output, pipeline, inputs, folder, reference, overwrite, scheduler)
+
+
+def measure(
+    inputs: Annotated[list[Path], typer.Argument(help="Result folders with cells.")],
+    set_parameter: SetParameter = None,
+    json: Json = False,
+) -> None:
+    """Measure the cells of results that are segmented: one row a cell and frame."""
+    with command_output(json) as output:
+        from napari_qpm.pipeline.results import extend_results
+
+        pipeline = _pipeline(measure=key_values(set_parameter))
+        batch = extend_results(
+            pipeline,
+            inputs,
+            only_measure=True,
+            token=output.token,
+            report=output.report,
+        )
+        _tell(output, batch)
+
+
+def run(
+    pipeline_file: Annotated[
+        Path, typer.Argument(metavar="PIPELINE.yaml", help="What to do.")
+    ],
+    inputs: Inputs,
+    output_folder: OutputFolder,
+    reference: Reference = None,
+    overwrite: Overwrite = False,
+    scheduler: Scheduler = None,
+    json: Json = False,
+) -> None:
+    """Run a pipeline on recordings; finished frames of earlier runs are kept."""
+    with command_output(json) as output:
+        from napari_qpm.pipeline import Pipeline
+
+        pipeline = Pipeline.load(pipeline_file)
+        _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
+
+
+def _pipeline(**values: Any) -> "Pipeline":
+    from napari_qpm.pipeline import Pipeline
+
+    return Pipeline.parse(values)
+
+
+def _needed(folder: Path | None) -> Path:
+    if folder is None:
+        raise typer.BadParameter(
+            "Say where the results go with -o FOLDER.", param_hint="--output"
+        )
+    return folder
+
+
+def _run(
+    output: Output,
+    pipeline: "Pipeline",
+    inputs: list[Path],
+    folder: Path,
+    reference: Path | None,
+    overwrite: bool,
+    scheduler: str | None,
+) -> None:
+    from napari_qpm.pipeline import run_batch
+
+    batch = run_batch(
+        pipeline,
+        inputs,
+        folder,
+        reference=reference,
+        token=output.token,
+        report=output.report,
+        overwrite=overwrite,
+        scheduler=scheduler,
+    )
+    _tell(output, batch)
+
+
+def _tell(output: Output, batch: "BatchResult") -> None:
+    """Give the result; recordings that failed make the exit code 1."""
+    from napari_qpm.cli.wording import describe_result
+
+    if not batch.results and len(batch.failures) == 1:
+        raise batch.failures[0][1]
+    values: dict[str, Any] = {
+        "results": [result.summary() for result in batch.results],
+        "failed": [
+            {"input": str(path), "message": str(error)}
+            for path, error in batch.failures
+        ],
+    }
+    if batch.failures:
+        values["message"] = batch.describe_failures()
+    output.result(values, "\n".join(map(describe_result, batch.results)))
+    if batch.failures:
+        if not output.as_json:
+            output.error(batch.describe_failures())
+        raise typer.Exit(EXIT_FAILED)

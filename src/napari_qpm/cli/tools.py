@@ -1,0 +1,92 @@
+"""Commands around processing: engines, simulate, view, demo, warm."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_qpm.cli.options import Json, SetParameter, key_values
+from napari_qpm.cli.output import command_output
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (engines, simulate, view, demo, warm):
+        app.command()(command)
+
+
+def engines(
+    name: Annotated[str | None, typer.Argument(help="Only this engine.")] = None,
+    json: Json = False,
+) -> None:
+    """List engines and the parameters that --set takes."""
+    with command_output(json) as output:
+        from napari_qpm.cli.catalogue import describe_engines, engine_records
+
+        records = engine_records(name)
+        output.result({"engines": records}, describe_engines(records))
+
+
+def simulate(
+    kind: Annotated[str, typer.Argument(help="polarization, off-axis or phase.")],
+    output_folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for recording and truth.")
+    ],
+    set_parameter: SetParameter = None,
+    json: Json = False,
+) -> None:
+    """Write a simulated recording with its truth; --set takes seed, n_frames, …."""
+    with command_output(json) as output:
+        from napari_qpm.cli.catalogue import sample_values
+        from napari_qpm.specimens import simulate as simulate_sample
+        from napari_qpm.specimens import write_sample
+
+        options = sample_values(key_values(set_parameter))
+        simulation = simulate_sample(kind, **options)
+        path = write_sample(simulation, output_folder)
+        values = {"path": str(path), "n_frames": simulation.acquisition.n_frames}
+        output.result(values, f"{simulation.title}: {path}")
+
+
+def view(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Recordings or results to open.")
+    ] = None,
+) -> None:
+    """Open recordings or results in napari, with our dock."""
+    with command_output(as_json=False) as output:
+        from napari_qpm.viewer.launch import launch
+
+        launch(paths or [])
+        output.close_bar()
+
+
+def demo(
+    output_folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for table and picture.")
+    ] = Path("demo-output"),
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Do not open napari afterwards.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Do the main job on a simulated recording, with a summary and a picture."""
+    with command_output(json) as output:
+        from napari_qpm.demo import can_show, run_demo
+
+        outcome = run_demo(output_folder, output.token, output.report)
+        output.result(outcome.summary(), outcome.describe())
+    if not (headless or json) and can_show():
+        view([outcome.recording])
+
+
+def warm(json: Json = False) -> None:
+    """Compile the fast kernels once, so that the first recording is fast too."""
+    with command_output(json) as output:
+        from napari_qpm.demo import warm_kernels
+
+        seconds: dict[str, Any] = warm_kernels(output.token, output.report)
+        total = sum(seconds.values())
+        output.result({"seconds": seconds}, f"Kernels are ready ({total:.1f} s).")

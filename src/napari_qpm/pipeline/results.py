@@ -1,0 +1,183 @@
+"""Continue from results: outline or measure cells in phase that is already there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_qpm.acquisition import (
+    Acquisition,
+    ArraySource,
+    Instrument,
+    Modality,
+    PhaseMap,
+    PhaseUnit,
+)
+from napari_qpm.errors import FileFormatError, JobCancelled, OutputError, QPMError
+from napari_qpm.io import open_all
+from napari_qpm.io.zarr_reader import own_record
+from napari_qpm.jobs import CancelToken, ReportProgress
+from napari_qpm.pipeline.batch import BatchResult
+from napari_qpm.pipeline.description import Pipeline
+from napari_qpm.pipeline.run import (
+    DESCRIPTION,
+    PHASE_NAME,
+    Running,
+    RunResult,
+    claim_cells,
+    finish,
+    ignore_progress,
+    open_store,
+)
+from napari_qpm.pipeline.stages import Stage
+from napari_qpm.pipeline.workers import start_workers
+from napari_qpm.provenance import Step
+
+__all__ = ["extend_results", "is_result"]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A result as its own record describes it."""
+
+    folder: Path
+    record: dict[str, Any]
+    pipeline: Pipeline
+    context: PhaseMap
+    n_frames: int
+
+
+def is_result(path: Path) -> bool:
+    """Return whether a path is a result folder of ours, or the phase inside one."""
+    return own_record(_phase_path(path)) is not None
+
+
+def extend_results(
+    pipeline: Pipeline,
+    inputs: Sequence[Path],
+    *,
+    only_measure: bool = False,
+    token: CancelToken | None = None,
+    report: ReportProgress | None = None,
+    overwrite: bool = False,
+    scheduler: str | None = None,
+) -> BatchResult:
+    """Segment and measure phase that earlier runs retrieved.
+
+    Parameters
+    ----------
+    pipeline
+        Its steps after the retrieval are used.
+    inputs
+        Result folders.
+    only_measure
+        Keep the cells that are there.
+    token, report, overwrite, scheduler
+        See `run_pipeline`.
+    """
+    running = Running(token or CancelToken(), report or ignore_progress, scheduler)
+    results: list[RunResult] = []
+    failures: list[tuple[Path, QPMError]] = []
+    for path in inputs:
+        try:
+            result = _extend(pipeline, path, only_measure, overwrite, running)
+        except JobCancelled:
+            raise
+        except QPMError as error:
+            failures.append((path, error))
+        else:
+            results.append(result)
+    return BatchResult(tuple(results), tuple(failures))
+
+
+def _extend(
+    pipeline: Pipeline,
+    path: Path,
+    only_measure: bool,
+    overwrite: bool,
+    running: Running,
+) -> RunResult:
+    stored = _read(path)
+    if only_measure and stored.pipeline.segment is None:
+        raise OutputError(
+            f"{stored.folder} holds no cells yet. Run napari-qpm segment on it first."
+        )
+    wanted = pipeline.complete(stored.context.acquisition)
+    combined = stored.pipeline.model_copy(
+        update={
+            "segment": stored.pipeline.segment if only_measure else wanted.segment,
+            "measure": wanted.measure,
+        }
+    )
+    store = open_store(stored.folder, stored.record, stored.context, stored.n_frames)
+    unfinished = stored.n_frames - len(store.finished("phase"))
+    if unfinished:
+        raise OutputError(
+            f"{unfinished} of {stored.n_frames} frames in {stored.folder} are not "
+            "retrieved yet. Run the command that made it again, then this one."
+        )
+    claim_cells(store, combined, overwrite)
+    with start_workers(running.scheduler) as workers:
+        stage = Stage(store, stored.n_frames, workers, running.token, running.report)
+        raw = _raw_recording(stored.context.acquisition)
+        n_resumed = stored.n_frames
+        return finish(combined, stage, stored.context, stored.record, raw, n_resumed)
+
+
+def _read(path: Path) -> _Stored:
+    phase_path = _phase_path(path)
+    record = own_record(phase_path)
+    if record is None or DESCRIPTION not in record:
+        raise FileFormatError(
+            f"{path} is not a result of napari-qpm that can be continued. Name the "
+            f"folder that napari-qpm retrieve or run has made; it holds {PHASE_NAME}."
+        )
+    n_frames, *size = record["shape"]
+    grid_y, grid_x = record["grid_scale"]
+    context = PhaseMap(
+        phase=np.zeros((1, *size), np.float32),
+        acquisition=_described(record["acquisition"], size),
+        grid_scale=(grid_y, grid_x),
+        unit=PhaseUnit(record["unit"]),
+        history=tuple(
+            Step(**step)
+            for step in record["history"]
+            if step["name"] not in ("segment", "measure")
+        ),
+    )
+    pipeline = Pipeline.parse(record[DESCRIPTION])
+    return _Stored(phase_path.parent, record, pipeline, context, n_frames)
+
+
+def _described(facts: dict[str, Any], size: list[int]) -> Acquisition:
+    """Return the recording a result was made from, without its frames."""
+    return Acquisition(
+        source=ArraySource(np.zeros(size, facts["dtype"])),
+        modality=Modality.parse(facts["modality"]),
+        instrument=Instrument.from_dict(facts["instrument"]),
+        name=facts["name"],
+        path=None if facts["path"] is None else Path(facts["path"]),
+        notes=tuple(facts["notes"]),
+        history=tuple(Step(**step) for step in facts["history"]),
+    )
+
+
+def _raw_recording(described: Acquisition) -> Acquisition | None:
+    """Return the raw recording with its frames if it is still where it was."""
+    if described.path is None or not described.path.exists():
+        return None
+    try:
+        fields = open_all(
+            described.path,
+            modality=described.modality,
+            **described.instrument.to_dict(),
+        )
+    except QPMError:
+        return None
+    return next((field for field in fields if field.name == described.name), None)
+
+
+def _phase_path(path: Path) -> Path:
+    return path if path.suffix == ".zarr" else path / PHASE_NAME

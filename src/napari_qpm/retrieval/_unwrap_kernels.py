@@ -15,7 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 TURN = 2 * math.pi
-PER_TURN = np.float32(1 / TURN)
+PER_TURN = np.nextafter(np.float32(1 / TURN), np.float32(1))
+"""Rounded up: float32 steps above pi, and only these, then round to a whole turn."""
 TURN_HIGH = np.float32(6.28125)
 """Leading bits of a turn: its product with a number of turns below 2**16 is exact."""
 TURN_LOW = np.float32(TURN - 6.28125)
@@ -27,6 +28,12 @@ Counts = tuple[int, int]
 
 
 @njit(nogil=True, cache=True)
+def turns_of(step: np.float32) -> np.float32:
+    """Return the whole turns nearest to a step, as float32."""
+    return np.rint(step * PER_TURN)
+
+
+@njit(nogil=True, cache=True)
 def _turns_of_columns(wrapped: Frame, start: int, stop: int, top: Frame) -> Frame:
     """Return turns of row 0 in these columns; `top` holds corrections of its steps."""
     turns = np.empty(stop - start, np.float32)
@@ -34,7 +41,7 @@ def _turns_of_columns(wrapped: Frame, start: int, stop: int, top: Frame) -> Fram
     for x in range(stop):
         if x > 0:
             step = wrapped[0, x] - wrapped[0, x - 1]
-            total += top[x - 1] - np.rint(step * PER_TURN)
+            total += top[x - 1] - turns_of(step)
         if x >= start:
             turns[x - start] = total
     return turns
@@ -52,7 +59,7 @@ def _turns_along(row: Frame, turns: Frame) -> int:
     n_steep = 0
     for x in range(row.size - 1):
         step = row[x + 1] - row[x]
-        turn = np.rint(step * PER_TURN)
+        turn = turns_of(step)
         turns[x] = turn
         n_steep += abs(step - turn * np.float32(TURN)) > STEEP
     return n_steep
@@ -64,7 +71,7 @@ def _turns_down(above: Frame, row: Frame, down: Frame, turns: Frame) -> int:
     n_steep = 0
     for x in range(row.size):
         step = row[x] - above[x]
-        turn = np.rint(step * PER_TURN)
+        turn = turns_of(step)
         down[x] = turn
         turns[x] -= turn
         n_steep += abs(step - turn * np.float32(TURN)) > STEEP
@@ -72,11 +79,44 @@ def _turns_down(above: Frame, row: Frame, down: Frame, turns: Frame) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _count_loops(top: Frame, down: Frame, bottom: Frame) -> int:
+def _close_loops(top: Frame, down: Frame, bottom: Frame, loops: Frame) -> int:
+    """Write the residue of each loop between two rows; return how many are not zero."""
     n_residues = 0
-    for x in range(top.size):
-        n_residues += (top[x] + down[x + 1]) - (bottom[x] + down[x]) != 0
+    for x in range(loops.size):
+        loops[x] = (bottom[x] + down[x]) - (top[x] + down[x + 1])
+        n_residues += loops[x] != 0
     return n_residues
+
+
+@njit(nogil=True, cache=True)
+def find_residues(
+    start: int, stop: int, wrapped: Frame
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return which faces of rows `start` to `stop` have a residue, and the residues.
+
+    Faces are the 2 x 2 loops, numbered along the rows of a (Y - 1, X - 1) array.
+    """
+    n_columns = wrapped.shape[1] - 1
+    faces = np.empty((stop - start) * n_columns, np.int64)
+    residues = np.empty(faces.size, np.int32)
+    n_found = 0
+    top = np.empty(n_columns, np.float32)
+    bottom = np.empty(n_columns, np.float32)
+    loops = np.empty(n_columns, np.float32)
+    down = np.empty(n_columns + 1, np.float32)
+    unused = np.zeros(n_columns + 1, np.float32)
+    _turns_along(wrapped[start], top)
+    for y in range(start, stop):
+        _turns_along(wrapped[y + 1], bottom)
+        _turns_down(wrapped[y], wrapped[y + 1], down, unused)
+        if _close_loops(top, down, bottom, loops):
+            for x in range(n_columns):
+                if loops[x] != 0:
+                    faces[n_found] = y * n_columns + x
+                    residues[n_found] = np.int32(loops[x])
+                    n_found += 1
+        top, bottom = bottom, top
+    return faces[:n_found].copy(), residues[:n_found].copy()
 
 
 @njit(nogil=True, cache=True)
@@ -95,6 +135,7 @@ def integrate(start: int, stop: int, wrapped: Frame, out: Frame) -> Counts:
     top = np.empty(last - start - 1, np.float32)
     bottom = np.empty(last - start - 1, np.float32)
     down = np.empty(last - start, np.float32)
+    loops = np.empty(last - start - 1, np.float32)
     _write_row(wrapped[0, start:last], turns, out[0, start:stop])
     n_steep = _turns_along(wrapped[0, start:last], top)
     n_residues = 0
@@ -103,9 +144,9 @@ def integrate(start: int, stop: int, wrapped: Frame, out: Frame) -> Counts:
         above = wrapped[y - 1, start:last]
         n_steep += _turns_down(above[:width], row[:width], down[:width], turns[:width])
         if last > stop:
-            down[width] = np.rint((row[width] - above[width]) * PER_TURN)
+            down[width] = turns_of(row[width] - above[width])
         n_steep += _turns_along(row, bottom)
-        n_residues += _count_loops(top, down, bottom)
+        n_residues += _close_loops(top, down, bottom, loops)
         _write_row(row, turns, out[y, start:stop])
         top, bottom = bottom, top
     return n_residues, n_steep
@@ -131,7 +172,7 @@ def integrate_corrected(
         above = wrapped[y - 1, start:stop]
         correction = down[y - 1, start:stop]
         for x in range(row.size):
-            turn = np.rint((row[x] - above[x]) * PER_TURN)
+            turn = turns_of(row[x] - above[x])
             turns[x] += np.float32(correction[x]) - turn
         _write_row(row, turns, out[y, start:stop])
 

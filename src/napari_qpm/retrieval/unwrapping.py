@@ -20,6 +20,13 @@ __all__ = ["UnwrapResult", "count_residues", "unwrap", "warm"]
 
 Frame = NDArray[np.float32]
 
+MOST_SEEDS = 0.05
+"""Share of loops with a residue above which one sort is faster than growing trees."""
+MOST_REACHED = 0.08
+"""Share of loops reached by trees at which they are given up for one sort."""
+FEW_FACES = 4096
+"""Trees may always reach this many faces."""
+
 
 @dataclass(frozen=True)
 class UnwrapResult:
@@ -99,11 +106,16 @@ def count_residues(wrapped: NDArray[Any]) -> int:
 
 def warm() -> None:
     """Compile every kernel, which fills numba's cache for later processes."""
-    wrapped = np.zeros((8, 8), np.float32)
-    wrapped[3:5, 3:5] = 2.0, 4.0
-    wrapped[0, 0] = np.nan
+    hole = np.linspace(0, 40, 144, dtype=np.float32).reshape(12, 12) % 6
+    hole[5, 5] = np.nan
     for method in Unwrapping:
-        unwrap(wrapped, method)
+        unwrap(hole, method)
+    # Few residues take trees, many one sort.
+    pair = np.zeros((24, 24), np.float32)
+    pair[8, 8:11] = 2.0, 4.0, -2.0
+    noise = np.random.default_rng(0).uniform(-3, 3, (24, 24)).astype(np.float32)
+    for frame in (pair, noise):
+        unwrap(frame)
 
 
 def _checked(wrapped: NDArray[Any]) -> Frame:
@@ -121,7 +133,8 @@ def _checked(wrapped: NDArray[Any]) -> Frame:
         )
     if isinstance(wrapped, np.ma.MaskedArray):
         wrapped = wrapped.filled(np.nan)
-    return np.ascontiguousarray(wrapped, np.float32)
+    # One array type for the kernels: read-only ones would compile them once more.
+    return np.require(wrapped, np.float32, ["C", "A", "W"])
 
 
 def _n_steps(frame: Frame) -> int:
@@ -169,45 +182,36 @@ def _filled(frame: Frame, walls: NDArray[np.bool_]) -> Frame:
 def _residues(
     frame: Frame, walls: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], int]:
-    """Return faces with a residue, charge of all faces, and how many avoid walls."""
-    from napari_qpm.retrieval._residue_trees import find_residues
+    """Return faces that have a residue, the residues, and how many avoid walls."""
+    from napari_qpm.retrieval._unwrap_kernels import find_residues
 
     n_rows, n_columns = frame.shape
-    charges = np.zeros((max(n_rows - 1, 0), max(n_columns - 1, 0)), np.int32)
-    faces = find_residues(frame, charges, charges.size)
+    if min(n_rows, n_columns) < 2:
+        return np.empty(0, np.int64), np.empty(0, np.int32), 0
+    blocks = run_blocks(find_residues, n_rows - 1, frame, row_size=n_columns)
+    faces = np.concatenate([block[0] for block in blocks])
+    residues = np.concatenate([block[1] for block in blocks])
     if walls is None:
-        return faces, charges, faces.size
+        return faces, residues, faces.size
     beside = walls[1:] | walls[:-1]
     beside = beside[:, 1:] | beside[:, :-1]
-    return faces, charges, int(np.count_nonzero(~beside.ravel()[faces]))
+    return faces, residues, int(np.count_nonzero(~beside.ravel()[faces]))
 
 
 def _unwrapped_by_quality(frame: Frame, method: Unwrapping) -> UnwrapResult:
-    from napari_qpm.retrieval import _residue_trees as trees
     from napari_qpm.retrieval._unwrap_kernels import integrate_corrected
 
     n_rows, n_columns = frame.shape
     is_valid = np.isfinite(frame)
     walls = None if is_valid.all() else ~is_valid
     filled = frame if walls is None else _filled(frame, walls)
-    faces, charges, n_residues = _residues(filled, walls)
+    faces, residues, n_residues = _residues(filled, walls)
     name = "fast" if method is Unwrapping.AUTO and faces.size == 0 else "quality"
-
-    top = np.zeros(n_columns, np.float32)
-    down = np.zeros((n_rows, n_columns), np.int32)
+    top = np.zeros(max(n_columns - 1, 0), np.float32)
+    down = np.zeros((n_rows - 1, n_columns), np.int32)
     if faces.size:
-        unreliability = np.empty(frame.shape, np.float64)
-        run_blocks(
-            trees.measure_unreliability,
-            n_rows,
-            filled,
-            unreliability,
-            row_size=n_columns,
-        )
-        if walls is not None:
-            trees.wall_off(walls, unreliability)
-        branches, reached = trees.grow_trees(faces, charges, unreliability)
-        trees.settle(branches, reached, charges, top, down)
+        unreliability = _unreliability(filled, walls)
+        _correct(faces, residues, unreliability, top, down)
     phase = np.empty_like(frame)
     run_blocks(
         integrate_corrected, n_columns, filled, top, down, phase, row_size=n_rows
@@ -215,3 +219,46 @@ def _unwrapped_by_quality(frame: Frame, method: Unwrapping) -> UnwrapResult:
     if walls is not None:
         phase[walls] = np.nan
     return _described(phase, name, n_residues)
+
+
+def _unreliability(
+    frame: Frame, walls: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    from napari_qpm.retrieval import _unreliability as kernels
+
+    n_rows, n_columns = frame.shape
+    unreliability = np.empty(frame.shape, np.float64)
+    run_blocks(
+        kernels.measure_unreliability, n_rows, frame, unreliability, row_size=n_columns
+    )
+    if walls is not None:
+        kernels.wall_off(walls, frame, unreliability)
+    return unreliability
+
+
+def _correct(
+    faces: NDArray[np.int64],
+    residues: NDArray[np.int32],
+    unreliability: NDArray[np.float64],
+    top: Frame,
+    down: NDArray[np.int32],
+) -> None:
+    """Write the turns of steps along row 0 and between rows that close all residues."""
+    from napari_qpm.retrieval import _residue_trees as trees
+
+    shape = unreliability.shape[0] - 1, unreliability.shape[1] - 1
+    charges = np.zeros(shape, np.int32)
+    charges.ravel()[faces] = residues
+    is_done = False
+    if faces.size < MOST_SEEDS * charges.size:
+        most_reached = max(int(MOST_REACHED * charges.size), FEW_FACES)
+        is_done, branches, reached = trees.grow_trees(
+            faces, residues, unreliability, min(most_reached, charges.size)
+        )
+    if not is_done:
+        along = unreliability[:, 1:] + unreliability[:, :-1]
+        between = unreliability[1:] + unreliability[:-1]
+        order = np.argsort(np.concatenate([along.ravel(), between.ravel()]))
+        branches = trees.join_faces(order, *shape)
+        reached = np.arange(charges.size)
+    trees.settle(branches, reached, charges, top, down)

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -37,13 +37,13 @@ def _common(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 failed, 2 used wrongly, 130 cancelled."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = app(args=given, prog_name="napari-qpm", standalone_mode=False)
     except _UsageError as error:
-        message = getattr(error, "message", None) or str(error)
+        describe: Callable[[], str] = getattr(error, "format_message", error.__str__)
         with Output("--json" in given) as output:
-            output.error(f"{plain_line(message)} See napari-qpm --help.")
+            output.error(f"{plain_line(describe())} See napari-qpm --help.")
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)

@@ -110,7 +110,10 @@ def run_demo(
     report(Progress(1, 1, "recordings", "Simulating cells"))
     acquisition = open_acquisition(recording)
     pipeline = Pipeline()
-    result = run_pipeline(pipeline, acquisition, Path(folder) / "result", token, report)
+    # The folder is the demo's own, and the sample was just written anew.
+    result = run_pipeline(
+        pipeline, acquisition, Path(folder) / "result", token, report, overwrite=True
+    )
     assert result.table is not None  # the default pipeline measures
     labels = np.asarray(result.labels)
     alpha = measurement_parameters(pipeline).alpha_ml_g

@@ -52,7 +52,7 @@ def draw_demo(
     canvas = Image.new("RGB", (width, height), PAPER)
     top_rad = float(np.nanpercentile(phase, 99.8))
     panels = [
-        ("Raw frame of the polarization camera", _gray(raw)),
+        ("Raw frame of a polarization camera (simulated)", _gray(raw)),
         (
             f"Phase, 0 to {top_rad:.1f} rad, with outlines",
             _outlined(_coloured(phase, top_rad), labels),
@@ -160,14 +160,14 @@ def _draw_growth(
         (float(both.min()) - 0.15 * spread, float(both.max()) + 0.15 * spread),
     )
     draw.rectangle(axes.box, outline=FAINT)
-    for value in np.linspace(*axes.y, 4):
+    for value in _ticks(*axes.y):
         x, y = axes.place(0, value)
         draw.line([(x - 5, y), (x, y)], FAINT)
-        draw.text((x - 9, y), f"{value:.2f}", INK, _font(15), anchor="rm")
-    for value in np.linspace(*axes.x, 5):
+        draw.text((x - 9, y), f"{value:g}", INK, _font(15), anchor="rm")
+    for value in _ticks(*axes.x):
         x, y = axes.place(value, axes.y[0])
         draw.line([(x, y), (x, y + 5)], FAINT)
-        draw.text((x, y + 8), f"{value:.1f}", INK, _font(15), anchor="mt")
+        draw.text((x, y + 8), f"{value:g}", INK, _font(15), anchor="mt")
     points = [axes.place(x, y) for x, y in zip(hours, true, strict=True)]
     draw.line(points, TRUE, width=2)
     for x, y in (axes.place(*point) for point in zip(hours, measured, strict=True)):
@@ -181,6 +181,15 @@ def _draw_growth(
     draw.text((x, y + 66), rate, MEASURED, _font(20), anchor="lm")
     true_rate = f"({comparison.true_growth_per_h:+.1%} simulated)"
     draw.text((x, y + 94), true_rate, TRUE, _font(18), anchor="lm")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about four round numbers between two limits."""
+    rough = (high - low) / 4
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(s for s in (1, 2, 5, 10) if s * power >= rough)
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return [round(n * step, 10) for n in range(first, last + 1)]
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -17,6 +17,7 @@ from napari_qpm.acquisition import (
 )
 from napari_qpm.errors import FileFormatError, JobCancelled, OutputError, QPMError
 from napari_qpm.io import open_all
+from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.zarr_reader import own_record
 from napari_qpm.jobs import CancelToken, ReportProgress
 from napari_qpm.pipeline.batch import BatchResult
@@ -29,13 +30,14 @@ from napari_qpm.pipeline.run import (
     claim_cells,
     finish,
     ignore_progress,
+    lazy_frames,
     open_store,
 )
-from napari_qpm.pipeline.stages import Stage
+from napari_qpm.pipeline.stages import SATURATED, Stage
 from napari_qpm.pipeline.workers import start_workers
 from napari_qpm.provenance import Step
 
-__all__ = ["extend_results", "is_result"]
+__all__ = ["extend_results", "is_result", "phase_path", "read_cells"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,20 @@ class _Stored:
 
 def is_result(path: Path) -> bool:
     """Return whether a path is a result folder of ours, or the phase inside one."""
-    return own_record(_phase_path(path)) is not None
+    return own_record(phase_path(path)) is not None
+
+
+def phase_path(path: Path) -> Path:
+    """Return where the phase of a result folder is."""
+    return path if path.suffix == ".zarr" else path / PHASE_NAME
+
+
+def read_cells(path: Path) -> Any:
+    """Return the cells of a result ``(T, Y, X)`` as dask, or `None` without any."""
+    store = ResultStore(phase_path(path))
+    if not store.finished("labels"):
+        return None
+    return lazy_frames(store.read_labels, store.shape, np.int32)
 
 
 def extend_results(
@@ -121,14 +136,15 @@ def _extend(
     claim_cells(store, combined, overwrite)
     with start_workers(running.scheduler) as workers:
         stage = Stage(store, stored.n_frames, workers, running.token, running.report)
-        raw = _raw_recording(stored.context.acquisition)
-        n_resumed = stored.n_frames
-        return finish(combined, stage, stored.context, stored.record, raw, n_resumed)
+        raw = None
+        if any(SATURATED in notes for notes in store.notes.values()):
+            raw = _raw_recording(stored.context.acquisition)
+        return finish(combined, stage, stored.context, stored.record, raw, 0)
 
 
 def _read(path: Path) -> _Stored:
-    phase_path = _phase_path(path)
-    record = own_record(phase_path)
+    place = phase_path(path)
+    record = own_record(place)
     if record is None or DESCRIPTION not in record:
         raise FileFormatError(
             f"{path} is not a result of napari-qpm that can be continued. Name the "
@@ -148,7 +164,7 @@ def _read(path: Path) -> _Stored:
         ),
     )
     pipeline = Pipeline.parse(record[DESCRIPTION])
-    return _Stored(phase_path.parent, record, pipeline, context, n_frames)
+    return _Stored(place.parent, record, pipeline, context, n_frames)
 
 
 def _described(facts: dict[str, Any], size: list[int]) -> Acquisition:
@@ -177,7 +193,3 @@ def _raw_recording(described: Acquisition) -> Acquisition | None:
     except QPMError:
         return None
     return next((field for field in fields if field.name == described.name), None)
-
-
-def _phase_path(path: Path) -> Path:
-    return path if path.suffix == ".zarr" else path / PHASE_NAME

@@ -219,7 +219,7 @@ def finish(
         segmentation = segment_step(pipeline)
         failures = segment_frames(stage, context, segmentation) | failures
         history.append(segmentation.step)
-        labels = _lazy(store.read_labels, store.shape, np.int32)
+        labels = lazy_frames(store.read_labels, store.shape, np.int32)
     if pipeline.measure is not None:
         parameters = measurement_parameters(pipeline)
         segmented = context.replace(history=tuple(history))
@@ -229,7 +229,7 @@ def finish(
             table, folder / TABLE_NAME, column_units(table)
         )
     phase_map = context.replace(
-        phase=_lazy(store.read_phase, store.shape, np.float32),
+        phase=lazy_frames(store.read_phase, store.shape, np.float32),
         frame_notes=tuple(store.notes[t] for t in range(stage.n_frames)),
         history=tuple(history),
     )
@@ -303,7 +303,7 @@ def _digest(array: Any) -> str | None:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _lazy(read: Any, shape: tuple[int, int, int], dtype: type[Any]) -> Any:
+def lazy_frames(read: Any, shape: tuple[int, int, int], dtype: type[Any]) -> Any:
     """Return ``(T, Y, X)`` as dask, one chunk a frame."""
     import dask.array as da
 

@@ -36,7 +36,7 @@ class _Search:
 
 
 _CLEAR = _Search(block_px=8, quiet_share=0.05, least_height=0.05)
-_FAINT = _Search(block_px=4, quiet_share=0.01, least_height=0.005)
+_FAINT = _Search(block_px=4, quiet_share=0.002, least_height=0.005)
 
 
 @dataclass(frozen=True)

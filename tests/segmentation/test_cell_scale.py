@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+
+from napari_qpm.segmentation.cell_scale import blob_response, typical_diameter
+
+
+@pytest.mark.parametrize("radius", [4, 7, 14, 28])
+def test_diameter_of_textured_cells_is_found(make_field, radius):
+    size = 24 * radius
+    phase, labels = make_field(0, 30, radius, noise_rad=0, size=size)
+    root = np.sqrt(np.maximum(phase, 0))
+    found = typical_diameter(root, labels > 0)
+    # Domes look a little narrower than they are, blurred small cells wider.
+    assert found == pytest.approx(2 * radius, rel=0.3)
+
+
+def test_response_of_a_gaussian_blob_peaks_at_its_centre():
+    y, x = np.mgrid[:64, :80]
+    sigma = 5.0
+    blob = np.exp(-((y - 30) ** 2 + (x - 44) ** 2) / (2 * sigma**2)).astype(np.float32)
+    response = blob_response(blob, sigma)
+    assert np.unravel_index(response.argmax(), response.shape) == (30, 44)
+    # -s^2 laplacian of a Gaussian of s convolved with itself, at its centre: 1/2.
+    assert response.max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_frame_filled_by_one_cell_gives_its_size():
+    flat = np.ones((60, 60), np.float32)
+    found = typical_diameter(flat, np.ones((60, 60), bool))
+    assert found == pytest.approx(2 * np.sqrt(3600 / np.pi))

@@ -212,6 +212,8 @@ match arguments[0]:
     case "fail":
         say(event="error", message="The file is torn.")
         sys.exit(1)
+    case "chatter":
+        print("Loading the model...")
     case "die":
         os._exit(7)
     case "sleep":
@@ -243,7 +245,12 @@ def test_child_reports_progress_and_its_result():
 
 @pytest.mark.usefixtures("fake_python")
 @pytest.mark.parametrize(
-    ("command", "message"), [("fail", "The file is torn."), ("die", "exit status 7")]
+    ("command", "message"),
+    [
+        ("fail", "The file is torn."),
+        ("die", "exit status 7"),
+        ("chatter", "not JSON: 'Loading the model...'"),
+    ],
 )
 def test_failing_child_fails_the_job_with_its_message(command, message):
     job = Job(run_command([command]))

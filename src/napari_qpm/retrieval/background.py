@@ -6,8 +6,8 @@ polynomials of total degree n, so a least-squares fit in that space *is* the Zer
 fit; the Legendre products only condition it better.
 """
 
-import dataclasses
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -121,6 +121,8 @@ class BackgroundFit:
         Robust standard deviation of the empty pixels of the coarse grid [rad].
     condition
         Condition number of the fit on the empty pixels.
+    floor
+        Noise of the coarse grid from pixel to pixel, the least that can be left [rad].
     mask
         Empty pixels on the coarse grid.
     """
@@ -129,6 +131,7 @@ class BackgroundFit:
     share: float
     noise: float
     condition: float
+    floor: float
     mask: NDArray[np.bool_]
 
     @property
@@ -139,7 +142,7 @@ class BackgroundFit:
     @property
     def density(self) -> float:
         """Share of empty field over its noise [1/rad]: high for a good fit."""
-        return self.share / (self.noise + 1e-3)
+        return self.share / (self.noise + 2 * self.floor + 1e-4)
 
 
 def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -254,27 +257,68 @@ def fit_background(
     kind, order
         Model of the background.
     removed
-        Curvature that was taken out of `phase` before, on a guess. One big round cell
-        looks like a curved background, so the fit starts both without and with it and
-        keeps the start that ends with the denser background (share over noise).
+        Curvature that was taken out of `phase` before, on a guess.
+
+    Notes
+    -----
+    A fit can settle on cells: one big round cell looks like a curved background. Where
+    the first leaves more than noise, it starts again with `removed` put back and from
+    the slopes of the smoothest pixels, and the densest background (share over noise)
+    is kept.
     """
     coarse = _Coarse.of(phase)
     terms = terms_of(kind, order)
     if not np.isfinite(coarse.values).any() or not terms:
         empty = np.zeros(coarse.values.shape, bool)
-        return BackgroundFit(Surface(), 0.0, 0.0, 1.0, empty)
-    fit = _fit_coarse(coarse, terms)
-    if removed is None or np.abs(removed.coefficients).max() < MIN_CURVATURE:
-        return fit
-    restored = coarse.values + coarse.surface(removed.coefficients)
-    again = _fit_coarse(dataclasses.replace(coarse, values=restored), terms)
-    if again.density <= fit.density:
-        return fit
-    surface = again.surface + -removed
-    return dataclasses.replace(again, surface=surface)
+        return BackgroundFit(Surface(), 0.0, 0.0, 1.0, 0.0, empty)
+    roughness, floor = _roughness(coarse.values)
+    best = _fit_coarse(coarse, terms, floor)
+    starts: list[Callable[[], Surface]] = []
+    if kind not in (Background.OFFSET, Background.TILT):
+        if removed is not None:
+            starts.append(lambda: -removed)
+        starts.append(lambda: _smooth_start(coarse.values, roughness))
+    for start in starts:
+        if best.noise <= 3 * floor:
+            break
+        surface = start()
+        if np.abs(surface.coefficients).max() < MIN_CURVATURE:
+            continue
+        flat = coarse.values - coarse.surface(surface.coefficients)
+        again = _fit_coarse(replace(coarse, values=flat), terms, floor)
+        if again.density > best.density:
+            best = replace(again, surface=again.surface + surface)
+    return best
 
 
-def _fit_coarse(coarse: _Coarse, terms: Terms) -> BackgroundFit:
+def _roughness(
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], float]:
+    """Return how rough the surroundings of each pixel are, and the noise of a pixel."""
+    filled = np.where(np.isfinite(values), values, np.nanmedian(values))
+    detail = np.abs(scipy.ndimage.laplace(filled))
+    # The Laplacian of white noise has sqrt(20) times its deviation; the smoothest
+    # tenth of the frame, whose quantile that is, is free of cells.
+    floor = float(np.quantile(detail, 0.1)) / (0.1257 * np.sqrt(20))
+    return scipy.ndimage.maximum_filter(detail, 5), floor
+
+
+def _smooth_start(
+    values: NDArray[np.float32], roughness: NDArray[np.float32]
+) -> Surface:
+    """Return tilt and curvature of the smoothest third of a frame.
+
+    Cells have texture and edges; the background has noise alone, whatever its shape.
+    """
+    smooth = np.where(roughness <= np.quantile(roughness, 0.35), values, np.nan)
+    surface = Surface(np.zeros((3, 3)))
+    for reach in (1, 4):
+        surface = surface + _slope_correction(smooth, surface, reach)
+    return surface
+
+
+def _fit_coarse(coarse: _Coarse, terms: Terms, floor: float) -> BackgroundFit:
+    """Return the fit that starts from the most common level."""
     values = coarse.values
     finite = np.isfinite(values)
     degree = max(i + j for i, j in terms)
@@ -300,6 +344,7 @@ def _fit_coarse(coarse: _Coarse, terms: Terms) -> BackgroundFit:
         float(mask.sum() / finite.sum()),
         1.4826 * float(np.median(np.abs(inside - np.median(inside)))),
         condition,
+        floor,
         mask,
     )
 

@@ -22,7 +22,7 @@ PEAK_RAD = 2.0
 @pytest.fixture(autouse=True)
 def no_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave compiling to the first use; no test needs the child process."""
-    monkeypatch.setattr(warmup, "start_warmup", lambda: None)
+    monkeypatch.setattr(warmup, "start_warmup", lambda folder=None: None)
 
 
 def cells_phase(n_frames: int = 3) -> np.ndarray:

@@ -52,7 +52,11 @@ def examine(acquisition: Acquisition) -> Acquisition:
     from napari_qpm.io.bits import detect_bits
     from napari_qpm.io.detect import detect_modality
 
-    opened = _reopen(acquisition)
+    try:
+        opened = _reopen(acquisition)
+    except QPMError as error:
+        opened = None
+        acquisition = acquisition.with_note(f"Its sidecar file is not used: {error}")
     if opened is not None:
         return opened
     frame = acquisition.read(0)
@@ -68,15 +72,25 @@ def examine(acquisition: Acquisition) -> Acquisition:
 
 
 def _reopen(acquisition: Acquisition) -> Acquisition | None:
-    """Return what our own reader makes of the layer's file, if it is the same."""
-    from napari_qpm.io import open_acquisition
+    """Return what our own reader makes of the layer's file, if it is the same.
 
-    if acquisition.path is None or not acquisition.path.exists():
+    Raises
+    ------
+    QPMError
+        There is a sidecar file, and it cannot be used.
+    """
+    from napari_qpm.io import open_acquisition
+    from napari_qpm.io.sidecar import find_sidecar
+
+    path = acquisition.path
+    if path is None or not path.exists():
         return None
     known = acquisition.instrument.to_dict()
     try:
-        opened = open_acquisition(acquisition.path)
+        opened = open_acquisition(path)
     except (QPMError, OSError):
+        if find_sidecar(path) is not None:
+            raise
         return None
     if opened.shape != acquisition.shape or opened.dtype != acquisition.dtype:
         return None

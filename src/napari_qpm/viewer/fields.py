@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
+from napari_qpm.provenance import Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,8 @@ class FieldOfView:
         self.phase_map: PhaseMap | None = None
         self.table: pd.DataFrame | None = None
         self.missing_columns: dict[str, str] = {}
+        self.cells_step: Step | None = None
+        self.outlines: dict[int, Any] = {}
         self.done: dict[Role, frozenset[int]] = {}
         self._layers: dict[Role, weakref.ref[Layer]] = {}
 
@@ -106,10 +109,13 @@ class FieldOfView:
         """Return the plain description that the layer of this role carries."""
         if role is Role.RECORDING or self.phase_map is None:
             return {"role": role.value, **self.acquisition.record()}
+        record = self.phase_map.record()
+        if role is Role.CELLS and self.cells_step is not None:
+            record["history"].append(self.cells_step.to_dict())
         return {
             "role": role.value,
             "frames": sorted(self.done.get(role, ())),
-            **self.phase_map.record(),
+            **record,
         }
 
 

@@ -83,6 +83,8 @@ class _Number:
 
     def __init__(self, box: QSpinBox | QDoubleSpinBox, info: FieldInfo):
         self.widget = box
+        self._given: Any = None
+        self._shown: Any = None
         low, high = _bounds(info)
         if low is not None:
             box.setMinimum(low)
@@ -92,10 +94,13 @@ class _Number:
         self.changed = box.valueChanged
 
     def get(self) -> Any:
-        return self.widget.value()
+        # The box rounds (1/3 becomes 0.333333); what nobody touched stays exact.
+        value = self.widget.value()
+        return self._given if value == self._shown else value
 
     def set(self, value: Any) -> None:
         self.widget.setValue(value)
+        self._given, self._shown = value, self.widget.value()
 
 
 class _Text:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.jobs import CancelToken, ReportProgress
+from napari_qpm.provenance import Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +31,31 @@ __all__ = [
     "FramePhase",
     "allocate",
     "measure_frames",
+    "outlines_of",
     "retrieve_frames",
     "segment_frames",
 ]
 
 MEMORY_LIMIT_BYTES = 1 << 30
+EDITED = "edited_by_hand"
+
+
+Outlines = dict[int, tuple[int, int, int]]
+
+
+def outlines_of(labels: NDArray[np.integer]) -> Outlines:
+    """Return a fingerprint of every cell of a frame ``(Y, X)``, by its label.
+
+    Two moments of the pixel numbers: they change with any pixel that is added, removed
+    or moved, and cost a fraction of a copy.
+    """
+    inside = np.flatnonzero(labels)
+    values, cells = np.unique(np.ravel(labels)[inside], return_inverse=True)
+    area = np.bincount(cells)
+    first = np.bincount(cells, inside)
+    second = np.bincount(cells, inside.astype(np.int64) ** 2 % 1_000_003)
+    moments = zip(area.tolist(), map(int, first), map(int, second), strict=True)
+    return dict(zip(values.tolist(), moments, strict=True))
 
 
 @dataclass(frozen=True)
@@ -58,10 +79,26 @@ class FramePhase:
 
 @dataclass(frozen=True)
 class FrameLabels:
-    """Cells of some frames: labels ``(T, Y, X)`` int32, 0 where not computed."""
+    """Cells of some frames.
+
+    Parameters
+    ----------
+    labels
+        ``(T, Y, X)`` int32, 0 where not computed.
+    frames
+        The computed ones.
+    step
+        What outlined them.
+    outlines
+        For each frame, what `outlines_of` says of its cells.
+    problems
+        Frames that could not be segmented, and why.
+    """
 
     labels: Any
     frames: frozenset[int]
+    step: Step
+    outlines: dict[int, Outlines]
     problems: dict[int, str] = field(default_factory=dict)
 
 
@@ -202,6 +239,7 @@ def segment_frames(
     from napari_qpm.pipeline.workers import start_workers
 
     wanted = frozenset(frames)
+    segmentation = segment_step(pipeline)
     labels = allocate(phase_map.shape, np.int32, 0)
     store = MemoryStore(
         phase_map.n_frames, wanted, phase=phase_map.phase, labels=labels
@@ -211,8 +249,10 @@ def segment_frames(
             _as_store(store), phase_map.n_frames, workers, token, report
         )
         context = stages.without_frames(phase_map)
-        problems = stages.segment_frames(stage, context, segment_step(pipeline))
-    return FrameLabels(labels, wanted - set(problems), problems)
+        problems = stages.segment_frames(stage, context, segmentation)
+    made = wanted - set(problems)
+    outlines = {t: outlines_of(np.asarray(labels[t])) for t in sorted(made)}
+    return FrameLabels(labels, made, segmentation.step, outlines, problems)
 
 
 def measure_frames(
@@ -222,8 +262,15 @@ def measure_frames(
     frames: Iterable[int],
     token: CancelToken,
     report: ReportProgress,
+    outlines: dict[int, Outlines] | None = None,
 ) -> "pd.DataFrame":
-    """Return the table of the cells ``(T, Y, X)`` or ``(Y, X)`` of these frames."""
+    """Return the table of the cells ``(T, Y, X)`` or ``(Y, X)`` of these frames.
+
+    Parameters
+    ----------
+    outlines
+        Cells as an engine outlined them; others count as edited by hand.
+    """
     from napari_qpm.pipeline import stages
     from napari_qpm.pipeline.steps import measurement_parameters
     from napari_qpm.pipeline.workers import start_workers
@@ -240,12 +287,24 @@ def measure_frames(
     )
     with start_workers() as workers:
         stage = stages.Stage(_as_store(store), n_frames, workers, token, report)
-        return stages.measure_frames(
+        table = stages.measure_frames(
             stage,
             stages.without_frames(phase_map),
             measurement_parameters(pipeline),
             phase_map.acquisition,
         )
+    if outlines is not None:
+        table[EDITED] = _are_edited(table, store, outlines)
+    return table
+
+
+def _are_edited(
+    table: "pd.DataFrame", store: MemoryStore, outlines: dict[int, Outlines]
+) -> list[bool]:
+    """Return for each row whether its cell differs from what the engine outlined."""
+    now = {t: outlines_of(store.read_labels(t)) for t in set(table["frame"])}
+    rows = zip(table["frame"], table["label"], strict=True)
+    return [now[t].get(label) != outlines.get(t, {}).get(label) for t, label in rows]
 
 
 def _as_store(store: MemoryStore) -> "ResultStore":

@@ -1,5 +1,6 @@
 """What is known of the selected recording, with the gaps to fill in."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -84,7 +85,7 @@ class RecordingBox(QWidget):
             label.setWordWrap(True)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.kind = _combo("kind", KIND_TITLES, "What the camera recorded.")
-        self.kind.insertItem(0, "Choose…", None)
+        self.kind.insertItem(0, "Choose…", "")
         self.unit = _combo(
             "phase_unit", UNIT_TITLES, "Unit of the values in these phase images."
         )
@@ -160,9 +161,11 @@ class RecordingBox(QWidget):
 
     def _show_facts(self, acquisition: Acquisition) -> None:
         instrument, modality = acquisition.instrument, acquisition.modality
-        self.kind.setCurrentIndex(max(0, self.kind.findData(modality)))
+        self.kind.setCurrentIndex(
+            max(0, self.kind.findData("" if modality is None else modality.value))
+        )
         unit = instrument.phase_unit or PhaseUnit.UNKNOWN
-        self.unit.setCurrentIndex(self.unit.findData(unit))
+        self.unit.setCurrentIndex(self.unit.findData(unit.value))
         self.wavelength.show_fact(instrument.wavelength_nm)
         self.pixel_size.show_fact(instrument.pixel_size_um)
         self.interval.show_fact(instrument.frame_interval_s)
@@ -186,7 +189,8 @@ class RecordingBox(QWidget):
             self.layout_choice.setCurrentIndex(layouts.index(current))
 
     def _on_kind(self) -> None:
-        self._workflow.set_modality(self.kind.currentData())
+        name = self.kind.currentData()
+        self._workflow.set_modality(Modality(name) if name else None)
 
     def _on_fact(self, box: FactBox) -> None:
         self._fill_in(**{box.objectName(): box.fact()})
@@ -199,10 +203,11 @@ class RecordingBox(QWidget):
             self.refresh()
 
 
-def _combo(name: str, titles: dict[Any, str], tooltip: str) -> QComboBox:
+def _combo(name: str, titles: Mapping[Any, str], tooltip: str) -> QComboBox:
     combo = QComboBox()
     combo.setObjectName(name)
     combo.setToolTip(tooltip)
     for value, title in titles.items():
-        combo.addItem(title, value)
+        # Plain texts: bindings differ in what they make of enumerations.
+        combo.addItem(title, value.value)
     return combo

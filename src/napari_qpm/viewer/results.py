@@ -69,7 +69,8 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
     labels, frames = result.labels, result.frames
     layer = present(viewer, field, Role.CELLS)
     known = field.done.get(Role.CELLS, frozenset())
-    field.table = None
+    field.table, field.cells_step = None, result.step
+    field.outlines = field.outlines | result.outlines
     fits = layer is not None and tuple(layer.data.shape) == tuple(labels.shape)
     if layer is not None and fits and not frames >= known:
         field.done[Role.CELLS] = known | frames

@@ -127,7 +127,9 @@ class TableBox(QWidget):
         if field is None or table is None:
             self.model.show_table(None)
             return
-        self.summary.setText(describe_table(table, field.missing_columns))
+        self.summary.setText(
+            describe_table(table, field.missing_columns, field.acquisition.missing())
+        )
         self.model.show_table(preview_of(table))
         self.view.resizeColumnsToContents()
         self.table_shown.emit()

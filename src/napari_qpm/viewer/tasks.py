@@ -105,14 +105,17 @@ def measure_task(
     phase_map, cells = field.phase_map, field.layer(Role.CELLS)
     assert phase_map is not None
     assert cells is not None
-    labels = cells.data
+    labels, outlines = cells.data, dict(field.outlines)
+    if field.cells_step is not None:
+        history = (*phase_map.history, field.cells_step)
+        phase_map = phase_map.replace(history=history)
     wanted = set(frames) & field.done.get(Role.PHASE, frozenset())
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
-        from napari_qpm.measurement import missing_columns
-
-        table = measure_frames(pipeline, phase_map, labels, wanted, token, report)
-        return table, missing_columns(phase_map)
+        table = measure_frames(
+            pipeline, phase_map, labels, wanted, token, report, outlines
+        )
+        return table, table.attrs.get("missing", {})
 
     def commit(result: Any) -> str:
         field.table, field.missing_columns = result
@@ -138,6 +141,7 @@ def inspect_task(field: FieldOfView) -> Task:
 def export_task(field: FieldOfView, pipeline: "Pipeline", path: Path) -> Task:
     """Return the task that writes the table and the pipeline that made it."""
     table = field.table
+    assert table is not None
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
         from napari_qpm.io.table import write_table

@@ -4,24 +4,17 @@ numba compiles while it holds the GIL, which would freeze the viewer. A child pr
 fills numba's cache instead, once for each version; jobs wait for it on their threads.
 """
 
+import contextlib
 import getpass
 import hashlib
 import logging
 import tempfile
 import threading
-from functools import partial
 from pathlib import Path
 
 import napari_qpm
-from napari_qpm.jobs import (
-    CancelToken,
-    FinishReason,
-    Job,
-    Progress,
-    ReportProgress,
-    Status,
-    run_command,
-)
+from napari_qpm.errors import QPMError
+from napari_qpm.jobs import CancelToken, Job, Progress, ReportProgress, run_command
 from napari_qpm.provenance import versions
 
 __all__ = ["start_warmup", "wait_until_warm"]
@@ -30,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.05
 _lock = threading.Lock()
-_running: list[Job[object]] = []
+_jobs: list[Job[None]] = []
 
 
 def start_warmup(folder: Path | None = None) -> None:
@@ -42,13 +35,23 @@ def start_warmup(folder: Path | None = None) -> None:
         Where to remember that it was done; by default the temporary folder.
     """
     done = _mark(folder or Path(tempfile.gettempdir()))
-    with _lock:
-        if _running or done.exists():
+    compile_all = run_command(["warm"])
+
+    def work(token: CancelToken, report: ReportProgress) -> None:
+        try:
+            compile_all(token, report)
+        except QPMError:
+            # Kernels then compile when first used: slower, not wrong.
+            logger.warning("Could not prepare fast code", exc_info=True)
             return
-        job: Job[object] = Job(run_command(["warm"]), "Prepare fast code")
-        _running.append(job)
-    job.connect(partial(_on_status, job, done))
-    job.start()
+        with contextlib.suppress(OSError):
+            done.touch()
+
+    with _lock:
+        _jobs[:] = [job for job in _jobs if job.is_running]
+        if _jobs or done.exists():
+            return
+        _jobs.append(Job(work, "Prepare fast code").start())
 
 
 def wait_until_warm(token: CancelToken, report: ReportProgress) -> None:
@@ -60,26 +63,11 @@ def wait_until_warm(token: CancelToken, report: ReportProgress) -> None:
         `token` was cancelled meanwhile.
     """
     with _lock:
-        waiting = tuple(_running)
+        waiting = tuple(_jobs)
     for job in waiting:
         while not job.wait(POLL_S):
             token.raise_if_cancelled()
             report(Progress(0, 0, "", "Preparing fast code (the first time only)"))
-
-
-def _on_status(job: Job[object], done: Path, status: Status) -> None:
-    if status.reason is None:
-        return
-    with _lock:
-        _running.remove(job)
-    if status.reason is not FinishReason.COMPLETED:
-        # Kernels then compile when first used: slower, not wrong.
-        logger.warning("Could not prepare fast code: %s", status.error)
-        return
-    try:
-        done.touch()
-    except OSError:
-        logger.debug("Could not write %s", done, exc_info=True)
 
 
 def _mark(folder: Path) -> Path:

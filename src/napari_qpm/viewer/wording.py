@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "FIELD_WORDS",
     "KIND_TITLES",
     "UNIT_TITLES",
     "describe_recording",
@@ -89,7 +90,15 @@ def describe_recording(acquisition: Acquisition) -> str:
     return f"{kind}{reference}: {frames}, {nx} × {ny} px{channels}"
 
 
+FIELD_WORDS = {
+    "wavelength_nm": "the wavelength",
+    "pixel_size_um": "the pixel size",
+    "phase_unit": "the unit of the values",
+    "modality": "the kind of recording",
+}
+
 MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
+INCREMENT = "refractive_increment_ml_g"
 PREVIEW = {
     "label": ("Cell", "{:.0f}"),
     "frame": ("Frame", "{:.0f}"),
@@ -97,7 +106,6 @@ PREVIEW = {
     "area_um2": ("Area (µm²)", "{:.1f}"),
     "area_px": ("Area (px)", "{:.0f}"),
     "opd_mean_nm": ("Mean OPD (nm)", "{:.1f}"),
-    "phase_mean": ("Mean phase", "{:.2f}"),
     "circularity": ("Circularity", "{:.2f}"),
 }
 MASS_TITLE = "Dry mass (pg)"
@@ -132,10 +140,20 @@ def _number(pattern: str, value: float) -> str:
     return pattern.format(value) if math.isfinite(value) else "–"
 
 
-def describe_table(table: "pd.DataFrame", missing: Mapping[str, str]) -> str:
-    """Return in a sentence or two what was measured and what could not be."""
-    n_frames = table["frame"].nunique() if len(table) else 0
+def describe_table(
+    table: "pd.DataFrame", missing: Mapping[str, str], gaps: Iterable[str] = ()
+) -> str:
+    """Return in a sentence or two what was measured and what could not be.
+
+    Parameters
+    ----------
+    missing
+        Columns that are absent, with the reason.
+    gaps
+        Instrument fields that are unknown.
+    """
     n_rows = len(table)
+    n_frames = table["frame"].nunique() if n_rows else 0
     words = f"{n_rows} cell" + ("" if n_rows == 1 else "s")
     if n_frames > 1:
         words = f"{n_rows} outlines in {n_frames} frames"
@@ -145,6 +163,10 @@ def describe_table(table: "pd.DataFrame", missing: Mapping[str, str]) -> str:
         median = table[MASS].median()
         sd = table[MASS_SD].median() if MASS_SD in table else math.nan
         words += f"; median dry mass {mass_text(median, sd)} pg"
+    if INCREMENT in table and n_rows:
+        words += f" (increment {table[INCREMENT].iloc[0]:g} mL/g)"
     if MASS in missing:
-        words += f". No dry mass: {missing[MASS]}"
+        unknown = [FIELD_WORDS[gap] for gap in gaps if gap in FIELD_WORDS]
+        remedy = f"fill in {' and '.join(unknown)} above, then measure again"
+        words += f". No dry mass: {remedy if unknown else missing[MASS]}"
     return words if words.endswith(".") else words + "."

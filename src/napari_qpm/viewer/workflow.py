@@ -29,19 +29,13 @@ from napari_qpm.viewer.tasks import (
     retrieve_task,
     segment_task,
 )
+from napari_qpm.viewer.wording import FIELD_WORDS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
 __all__ = ["Availability", "Scope", "Workflow"]
-
-FIELD_WORDS = {
-    "wavelength_nm": "the wavelength",
-    "pixel_size_um": "the pixel size",
-    "phase_unit": "the unit of the phase",
-    "modality": "the kind of recording",
-}
 
 
 class Scope(StrEnum):
@@ -294,6 +288,8 @@ class Workflow:
         self._queue.clear()
         if self.job is not None:
             self.job.cancel()
+            # Shown at once; the job itself stops at its next safe point.
+            self.progressed.emit(self.job.status)
 
     def current_frame(self) -> int:
         """Return the frame of the selected recording that the viewer shows."""

@@ -1,0 +1,74 @@
+import math
+
+import pandas as pd
+import pytest
+from tests.viewer.conftest import make_recording
+
+from napari_qpm.viewer.wording import (
+    describe_recording,
+    describe_table,
+    mass_text,
+    notes_in_words,
+    preview_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("mass", "sd", "text"),
+    [
+        (312.345, 8.2, "312.3 ± 8.2"),
+        (312.345, 14.2, "312 ± 14"),
+        (0.123456, 0.0123, "0.123 ± 0.012"),
+        (math.nan, 1.0, "–"),
+        (312.3, math.nan, "312.3 ± ?"),
+    ],
+)
+def test_masses_show_as_many_digits_as_their_error_allows(mass, sd, text):
+    assert mass_text(mass, sd) == text
+
+
+def test_a_recording_is_described_in_one_line():
+    text = describe_recording(make_recording(n_frames=3))
+
+    assert text == "Phase image: 3 frames, 64 × 48 px"
+
+
+def test_the_preview_joins_mass_and_error_and_hides_a_constant_frame():
+    table = pd.DataFrame(
+        {
+            "label": [1, 2],
+            "frame": [0, 0],
+            "dry_mass_pg": [10.0, 20.0],
+            "dry_mass_sd_pg": [1.0, 1.0],
+        }
+    )
+
+    preview = preview_of(table)
+
+    assert list(preview.columns) == ["Cell", "Dry mass (pg)"]
+    assert preview["Dry mass (pg)"].tolist() == ["10.0 ± 1.0", "20.0 ± 1.0"]
+
+
+def test_a_table_without_mass_says_what_to_fill_in():
+    table = pd.DataFrame({"label": [1], "frame": [0], "area_px": [9]})
+
+    text = describe_table(
+        table, {"dry_mass_pg": "…"}, ["wavelength_nm", "pixel_size_um"]
+    )
+
+    assert text == (
+        "1 cell. No dry mass: fill in the wavelength and the pixel size above, then "
+        "measure again."
+    )
+
+
+def test_an_empty_table_is_described():
+    table = pd.DataFrame({"label": [], "frame": []})
+
+    assert describe_table(table, {}) == "No cells."
+
+
+def test_notes_lose_what_only_helps_in_a_script():
+    note = "Recognised as off-axis: One set. Correct with modality=… if this is wrong."
+
+    assert notes_in_words([note]) == ["Recognised as off-axis: One set."]

@@ -1,5 +1,6 @@
 """Tables as CSV and Parquet, complete or not at all."""
 
+import contextlib
 import errno
 import json
 from collections.abc import Mapping
@@ -60,7 +61,8 @@ def write_table(
         partial[1].replace(parquet)
     except OSError as error:
         for leftover in partial:
-            leftover.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         raise OutputError(_problem(csv, error)) from error
     return csv, parquet
 

@@ -30,6 +30,8 @@ _PEAK_RADIUS = 0.065
 _HOLOGRAM_SHARE = 0.55
 _SECOND_PEAK = 0.25
 _MOSAIC_SHARE = 0.1
+_BAYER_BOTH = 0.003
+_BAYER_RATIO = 0.02
 _MOST_NOISE = 0.93
 """Above this share of white noise, what is left of the spectrum means nothing."""
 
@@ -101,7 +103,8 @@ def _detect_single(image: NDArray[Any]) -> Detection:
     if float(centre.max()) == float(centre.min()):
         return Detection(None, "The first frame is blank.")
     spectrum = _TileSpectrum(centre)
-    found = _find_interference(spectrum) if spectrum.noise < _MOST_NOISE else None
+    has_pattern = spectrum.noise < _MOST_NOISE
+    found = _find_interference(centre, spectrum) if has_pattern else None
     if found is not None:
         return found
     if image.dtype.kind == "f" and not _is_counts(centre):
@@ -115,9 +118,17 @@ def _detect_single(image: NDArray[Any]) -> Detection:
     )
 
 
-def _find_interference(spectrum: "_TileSpectrum") -> Detection | None:
+def _find_interference(
+    centre: NDArray[np.float32], spectrum: "_TileSpectrum"
+) -> Detection | None:
     """Return what mosaic or fringes a spectrum shows; a mosaic with fringes is one."""
     mosaic = _find_mosaic(spectrum)
+    if mosaic > 0 and _is_bayer(centre, spectrum):
+        return Detection(
+            None,
+            "It looks like the raw mosaic of a colour camera (Bayer), not of a "
+            "polarization camera.",
+        )
     if mosaic > 0:
         return Detection(
             Modality.POLARIZATION,
@@ -255,6 +266,20 @@ def _find_mosaic(spectrum: _TileSpectrum) -> float:
         if np.hypot(dy, dx) <= tolerance:
             return min(1.0, first.share + second.share)
     return 0.0
+
+
+def _is_bayer(centre: NDArray[np.float32], spectrum: _TileSpectrum) -> bool:
+    """Whether one diagonal of each 2x2 cell holds the same colour, green, twice.
+
+    Behind polarizers both diagonals differ, and nothing alternates along both axes.
+    """
+    if spectrum.share_near(0.5, 0.5) < _BAYER_BOTH:
+        return False
+    y, x = (size // 8 * 8 for size in centre.shape)
+    cells = centre[:y, :x].reshape(y // 8, 4, 2, x // 8, 4, 2).mean((1, 4))
+    falling = np.square(cells[:, 1, :, 1] - cells[:, 0, :, 0]).mean()
+    rising = np.square(cells[:, 1, :, 0] - cells[:, 0, :, 1]).mean()
+    return bool(min(falling, rising) < _BAYER_RATIO * max(falling, rising))
 
 
 def _are_crossed(first: _Peak, second: _Peak) -> bool:

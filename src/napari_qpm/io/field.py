@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import FrameSource, Modality
 from napari_qpm.errors import LayoutError
 
-__all__ = ["ChannelSource", "GroupedSource", "RawField", "Reader"]
+__all__ = ["ChannelSource", "GroupedSource", "RawField", "Reader", "UngroupedSource"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,9 @@ class RawField:
         Kind of recording when the file states it (our own results do).
     reference
         ``(C, Y, X)`` or ``(Y, X)`` frame of an empty field, when the file holds one.
+    is_planar
+        Whether channels are colour planes one after the other, as tifffile stores any
+        stack of three or four frames unless told otherwise.
     """
 
     source: FrameSource
@@ -43,6 +46,7 @@ class RawField:
     position: str = ""
     modality: Modality | None = None
     reference: NDArray[Any] | None = None
+    is_planar: bool = False
 
 
 Reader = Callable[[Path, bool], list[RawField]]
@@ -118,3 +122,32 @@ class GroupedSource:
         first = t * self._size
         frames = [self._source.read(first + k)[0] for k in range(self._size)]
         return np.stack(frames)
+
+
+class UngroupedSource:
+    """Every channel of another source becomes a frame.
+
+    Parameters
+    ----------
+    source
+        Frames ``(T, C, Y, X)``.
+    """
+
+    def __init__(self, source: FrameSource):
+        self._source = source
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, Y, X)``."""
+        t, c, y, x = self._source.shape
+        return t * c, 1, y, x
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the raw pixels."""
+        return self._source.dtype
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame `t` as ``(C, Y, X)``."""
+        frame, channel = divmod(t, self._source.shape[1])
+        return self._source.read(frame)[channel : channel + 1]

@@ -4,7 +4,6 @@ What nobody states is read off the first frame where it can be, and noted.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,30 @@ from napari_qpm.errors import ParameterError, QPMError
 from napari_qpm.io.bits import detect_bits
 from napari_qpm.io.sidecar import Sidecar
 
-__all__ = ["complete_instrument", "merge_instrument"]
+__all__ = ["check_instrument", "complete_instrument", "merge_instrument"]
+
+
+def check_instrument(values: Mapping[str, Any], where: str) -> None:
+    """Raise when `values` are no valid `Instrument` fields.
+
+    Raises
+    ------
+    UnknownNameError
+        A key is no field.
+    ParameterError
+        A value is of the wrong kind; the message says that `where` states it.
+    """
+    for name, value in values.items():
+        try:
+            Instrument().replace(**{name: value})
+        except (QPMError, TypeError, ValueError) as error:
+            if name not in Instrument.__dataclass_fields__:
+                raise
+            message = f"{name} = {value!r} in {where} cannot be used: {error}"
+            raise ParameterError(message) from error
 
 
 def merge_instrument(
-    path: Path,
     stated_by_file: Mapping[str, Any],
     sidecar: Sidecar | None,
     stated_by_user: Mapping[str, Any],
@@ -27,14 +45,18 @@ def merge_instrument(
 ) -> tuple[Instrument, dict[str, str]]:
     """Return the instrument from file, sidecar and user, and who said what.
 
-    Contradictions are added to `notes`.
+    Contradictions are added to `notes`, and so are values of the file that make no
+    sense: those nobody can mend, so they are left out.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    ranks = [("file", stated_by_file), ("you", stated_by_user)]
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    layers.append(("file", _usable(stated_by_file, notes)))
     if sidecar is not None:
-        ranks.insert(1, (f"sidecar {sidecar.path.name}", sidecar.instrument))
-    for source, layer in ranks:
+        check_instrument(sidecar.instrument, f"the sidecar {sidecar.path}")
+        layers.append((f"sidecar {sidecar.path.name}", sidecar.instrument))
+    layers.append(("you", stated_by_user))
+    for source, layer in layers:
         given = {name: value for name, value in layer.items() if value is not None}
         if {"camera_pixel_um", "magnification"} <= given.keys():
             values.pop("pixel_size_um", None)
@@ -45,14 +67,20 @@ def merge_instrument(
                     f"{sources[name]}."
                 )
             values[name], sources[name] = value, source
-        try:
-            Instrument().replace(**given)
-        except QPMError as error:
-            where = path if source == "file" else source
-            raise ParameterError(
-                f"Wrong instrument value in {where}: {error}"
-            ) from error
     return Instrument().replace(**values), sources
+
+
+def _usable(values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Return the values that an instrument takes; note the others."""
+    usable = {}
+    for name, value in values.items():
+        try:
+            check_instrument({name: value}, "the file")
+        except QPMError as error:
+            notes.append(f"{error} It is ignored.")
+        else:
+            usable[name] = value
+    return usable
 
 
 def _differs(old: Any, new: Any) -> bool:

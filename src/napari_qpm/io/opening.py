@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import (
     Acquisition,
     FrameSource,
-    Instrument,
     Modality,
 )
 from napari_qpm.errors import (
@@ -31,9 +30,13 @@ from napari_qpm.io.detect import (
     detect_modality,
     four_angle_layout,
 )
-from napari_qpm.io.field import ChannelSource, GroupedSource, RawField
+from napari_qpm.io.field import ChannelSource, GroupedSource, RawField, UngroupedSource
 from napari_qpm.io.formats import is_own_result, read_fields
-from napari_qpm.io.merging import complete_instrument, merge_instrument
+from napari_qpm.io.merging import (
+    check_instrument,
+    complete_instrument,
+    merge_instrument,
+)
 from napari_qpm.io.sidecar import Sidecar, find_sidecar, load_sidecar
 from napari_qpm.provenance import Step, fingerprint
 
@@ -88,7 +91,7 @@ def open_acquisition(
     place = _existing(path)
     stated = _stated(place, modality, reference, instrument)
     fields = _read(place, stated)
-    return _build(place, _chosen(place, fields, position), stated)
+    return _build(place, _chosen(place, fields, position), stated, fingerprint(place))
 
 
 def open_all(
@@ -101,7 +104,8 @@ def open_all(
     """Return every field of view of a recording; see `open_acquisition`."""
     place = _existing(path)
     stated = _stated(place, modality, reference, instrument)
-    return [_build(place, one, stated) for one in _read(place, stated)]
+    inputs = fingerprint(place)
+    return [_build(place, one, stated, inputs) for one in _read(place, stated)]
 
 
 def is_ours(path: str | Path) -> bool:
@@ -115,7 +119,7 @@ def is_ours(path: str | Path) -> bool:
         if find_sidecar(place) is not None or is_own_result(place):
             return True
         first = read_fields(place, planes=False)[0]
-        frame = first.source.read(0)
+        _, frame = _collapse_grey(first.source, first.source.read(0), [])
     except (QPMError, OSError):
         return False
     if frame.shape[0] != 1:
@@ -136,7 +140,7 @@ def _stated(
     reference: ReferenceLike | None,
     instrument: Mapping[str, Any],
 ) -> _Stated:
-    Instrument().replace(**instrument)
+    check_instrument(instrument, "the values you gave")
     found = find_sidecar(path)
     sidecar = None if found is None else load_sidecar(found)
     if sidecar is not None:
@@ -171,10 +175,15 @@ def _chosen(path: Path, fields: list[RawField], position: int | str | None) -> R
     raise UnknownNameError(f"position (in {path.name})", text, options)
 
 
-def _build(path: Path, raw: RawField, stated: _Stated) -> Acquisition:
+def _build(
+    path: Path, raw: RawField, stated: _Stated, inputs: dict[str, Any]
+) -> Acquisition:
+    """Return the acquisition of one field of view, with everything that was found."""
     first = raw.source.read(0)
     notes = list(raw.notes)
     source, first = _collapse_grey(raw.source, first, notes)
+    if raw.is_planar:
+        source, first = _planes_as_frames(source, first, stated.modality, notes)
     modality = stated.modality or raw.modality
     detection = detect_modality(first)
     kind = "As the file states." if stated.modality is None else "As stated."
@@ -185,7 +194,7 @@ def _build(path: Path, raw: RawField, stated: _Stated) -> Acquisition:
         notes += _doubt_note(modality, detection)
     source, layout = _arrange(path, source, first, modality, detection, notes)
     instrument, sources = merge_instrument(
-        path, raw.instrument, stated.sidecar, stated.instrument, notes
+        raw.instrument, stated.sidecar, stated.instrument, notes
     )
     instrument = complete_instrument(
         instrument, sources, source, first, modality, layout, notes
@@ -195,7 +204,7 @@ def _build(path: Path, raw: RawField, stated: _Stated) -> Acquisition:
         name="open",
         engine=raw.reader,
         parameters={"sources": sources, "kind": kind},
-        inputs=fingerprint(path),
+        inputs=inputs,
     )
     acquisition = Acquisition(
         source=source,
@@ -226,6 +235,27 @@ def _collapse_grey(
         return source, first
     notes.append("Grey values are stored as RGB; one channel is used.")
     return ChannelSource(source, (0,)), first[:1]
+
+
+def _planes_as_frames(
+    source: FrameSource,
+    first: NDArray[Any],
+    stated: Modality | None,
+    notes: list[str],
+) -> tuple[FrameSource, NDArray[Any]]:
+    """Return colour planes as frames when each of them is a whole recording's frame."""
+    n_channels = first.shape[0]
+    if n_channels == 1 or (n_channels == 4 and four_angle_layout(first) is not None):
+        return source, first
+    single = (Modality.POLARIZATION, Modality.OFF_AXIS, Modality.PHASE)
+    kind = stated or detect_modality(first[:1]).modality
+    if kind not in single:
+        return source, first
+    notes.append(
+        f"The file stores its {n_channels} images as colour planes; they are taken as "
+        "frames."
+    )
+    return UngroupedSource(source), first[:1]
 
 
 def _is_grey(frame: NDArray[Any]) -> bool:
@@ -326,10 +356,8 @@ def _with_reference(
     if given is None:
         reference = raw.reference
     elif isinstance(given, str | Path):
-        reference = _read_reference(Path(given).expanduser(), acquisition)
-        acquisition = acquisition.with_note(
-            f"The reference frame is {Path(given).name}."
-        )
+        reference, note = _read_reference(Path(given).expanduser(), acquisition)
+        acquisition = acquisition.with_note(note)
     else:
         reference = np.asarray(given)
     if reference is None:
@@ -339,10 +367,13 @@ def _with_reference(
     return acquisition.replace(reference=reference)
 
 
-def _read_reference(path: Path, acquisition: Acquisition) -> NDArray[Any]:
-    place = _existing(path)
-    fields = read_fields(place, planes=False)
-    source = fields[0].source
-    if acquisition.shape[1] > 1 and source.shape[:2] == (acquisition.shape[1], 1):
-        source = GroupedSource(source, acquisition.shape[1])
-    return source.read(0)
+def _read_reference(path: Path, acquisition: Acquisition) -> tuple[NDArray[Any], str]:
+    """Return the reference frame of a file, and a note on where it comes from."""
+    source = read_fields(_existing(path), planes=False)[0].source
+    n_channels = acquisition.shape[1]
+    if n_channels > 1 and source.shape[:2] == (n_channels, 1):
+        source = GroupedSource(source, n_channels)
+    note = f"The reference frame is {path.name}."
+    if source.shape[0] > 1:
+        note = f"The reference frame is the first of {source.shape[0]} in {path.name}."
+    return source.read(0), note

@@ -5,10 +5,13 @@ read straight from their offset (0.3 ms a megapixel), others are decoded by tiff
 lock makes one handle serve all threads.
 """
 
+import contextlib
+import logging
 import math
 import struct
 import threading
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,22 @@ _POSITION_KINDS = {"ome", "shaped", "mmstack", "ndtiff", "mdgel", "micromanager"
 
 _TRAILER_BYTES = 64
 """Room for alignment between the last frame and the page list of a cut file."""
+
+
+@contextlib.contextmanager
+def _quiet_parser() -> Iterator[None]:
+    """Keep tifffile from logging, on this thread, what we tell as notes and errors."""
+    thread = threading.get_ident()
+
+    def is_other_thread(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(is_other_thread)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other_thread)
 
 
 class _OpenTiff:
@@ -209,6 +228,11 @@ def read_tiff(path: Path, planes: bool = False) -> list[RawField]:
     LayoutError
         Pages of different sizes, or more axes than frames and channels.
     """
+    with _quiet_parser():
+        return _read_quietly(path, planes)
+
+
+def _read_quietly(path: Path, planes: bool) -> list[RawField]:
     handle = _OpenTiff(path)
     try:
         series = list(handle.tif.series)
@@ -259,6 +283,7 @@ def _field(
         reader={"ome": "OME-TIFF", "imagej": "ImageJ TIFF"}.get(series.kind, "TIFF"),
         instrument=instrument,
         notes=tuple(notes),
+        is_planar=keyframe.axes.startswith("S"),
         position=(series.name or f"position {number}") if n_series > 1 else "",
     )
 

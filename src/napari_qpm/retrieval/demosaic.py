@@ -109,10 +109,11 @@ def angle_weights(
     The second axis is for even and odd rows. The array is shared and read-only.
     """
     pattern = angle_pattern(layout, roi_offset)
-    columns = pattern[:, np.arange(width) % 2]
-    weights: NDArray[np.float32] = np.equal(
-        columns[None], np.array(ANGLES)[:, None, None]
-    ).astype(np.float32)
+    # Filled in C order: kernels are four times slower on any other.
+    weights = np.zeros((len(ANGLES), 2, width), np.float32)
+    for weight, angle in zip(weights, ANGLES, strict=True):
+        (row,), (column,) = np.nonzero(pattern == angle)
+        weight[row, column::2] = 1
     weights.flags.writeable = False
     return weights
 

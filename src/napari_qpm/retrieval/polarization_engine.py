@@ -274,8 +274,8 @@ def _with_reference_wave_note(acquisition: Acquisition) -> Acquisition:
         case ReferenceWave.POINT_DIFFRACTION:
             return acquisition.with_note(
                 "The reference wave is the object's own low-passed light: cells have "
-                "a halo and lose dry mass (about a fifth for a lone cell with a pinhole "
-                "that passes periods of 60 um)."
+                "a halo and lose dry mass (about a fifth for a lone cell, if the "
+                "pinhole passes periods of 60 um)."
             )
     return acquisition
 

@@ -131,15 +131,25 @@ def test_inner_pixels_equal_scikit_image_at_any_density_of_residues(noise):
     assert_congruent(result.phase, wrapped)
 
 
-def test_growing_trees_and_sorting_all_steps_agree(monkeypatch):
-    _, wrapped = hard_cells(160, 1.0, 0.8, seed=7)
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.integers(2, 60),
+    columns=st.integers(2, 60),
+    noise=st.floats(0.3, 2),
+)
+def test_growing_trees_and_sorting_all_steps_agree(seed, rows, columns, noise):
+    rng = np.random.default_rng(seed)
+    field = gaussian_filter(rng.normal(0, 30, (rows, columns)), 3)
+    wrapped = wrap(field + rng.normal(0, noise, (rows, columns)))
     results = []
-    for most_seeds, most_reached in ((2.0, 1.0), (2.0, 0.01), (0.0, 0.0)):
-        monkeypatch.setattr(unwrapping, "MOST_SEEDS", most_seeds)
-        monkeypatch.setattr(unwrapping, "MOST_REACHED", most_reached)
-        monkeypatch.setattr(unwrapping, "FEW_FACES", 1)
-        results.append(unwrap(wrapped).phase)
-    assert count_residues(wrapped) > 100
+    # Trees to their end, trees given up half-way, no trees at all.
+    for most_seeds, most_reached in ((2.0, 2.0), (2.0, 0.1), (0.0, 0.0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(unwrapping, "MOST_SEEDS", most_seeds)
+            patch.setattr(unwrapping, "MOST_REACHED", most_reached)
+            patch.setattr(unwrapping, "FEW_FACES", 1)
+            results.append(unwrap(wrapped).phase)
     for other in results[1:]:
         np.testing.assert_array_equal(results[0], other)
 

@@ -65,7 +65,8 @@ def unwrap(wrapped: NDArray[Any], method: Unwrapping = Unwrapping.AUTO) -> Unwra
     ----------
     wrapped
         ``(Y, X)`` float [rad]. NaN (and infinite) pixels are walls: no path crosses
-        them, and they are NaN in the result.
+        them, and they are NaN in the result. The level of an island that they cut off
+        is arbitrary by a multiple of 2 pi.
     method
         `Unwrapping.AUTO` takes the fast path when there are no residues.
 

@@ -71,6 +71,7 @@ def make_field(make_noise: Callable[..., NDArray[np.float64]]) -> Callable[..., 
         y, x = np.mgrid[:size, :size]
         labels = np.zeros((size, size), np.int32)
         phase = np.zeros((size, size))
+        texture = make_noise(seed + 1000, (size, size), radius / 5)
         centres: list[tuple[float, float, float]] = []
         for _ in range(20_000):
             if len(centres) == n_cells:
@@ -85,7 +86,6 @@ def make_field(make_noise: Callable[..., NDArray[np.float64]]) -> Callable[..., 
             v = (y - cy) * np.cos(angle) - (x - cx) * np.sin(angle)
             inside = 1 - (u**2 / stretch + v**2 * stretch) / r**2
             height = random.uniform(0.5, 2) * np.sqrt(np.maximum(inside, 0))
-            texture = make_noise(seed * 1000 + len(centres), (size, size), radius / 5)
             fresh = (inside > 0) & (labels == 0)
             labels[fresh] = len(centres)
             phase[fresh] = (height * (1 + 0.1 * texture))[fresh]

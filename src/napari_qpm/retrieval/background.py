@@ -224,7 +224,7 @@ def _slope_correction(
     for _ in range(4):
         misfits = [_wrap(s - rows.T @ solution @ columns) for s, rows, columns in steps]
         gathered = np.concatenate([np.abs(misfit).ravel() for misfit in misfits])
-        spread = 1.4826 * float(np.nanmedian(gathered))
+        spread = 1.4826 * float(np.nanmedian(gathered[::4]))
         sums = [
             _normal_equations(rows, columns, _tukey(misfit, spread), misfit)
             for (_, rows, columns), misfit in zip(steps, misfits, strict=True)

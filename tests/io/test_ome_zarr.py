@@ -318,3 +318,25 @@ def test_a_damaged_chunk_is_named_at_reading(path, phase):
     (path / "0" / "c" / "1" / "0" / "0" / "0" / "0").write_bytes(b"broken")
     with pytest.raises(FileFormatError, match=r"Frame 1 of .*phase\.ome\.zarr"):
         open_store(path).read_phase(1)
+
+
+def test_reopened_frames_are_made_anew(path, phase, labels):
+    store = open_store(path)
+    fill(store, phase, labels)
+    store.reopen("labels")
+    again = open_store(path)
+    assert again.finished("labels") == set()
+    assert again.finished("phase") == {0, 1, 2}
+
+
+def test_an_unknown_kind_of_frame_is_a_mistake_of_the_caller(path):
+    with pytest.raises(ValueError, match="'phase' and 'labels', not 'tables'"):
+        open_store(path).finished("tables")
+
+
+def test_a_result_without_numbers_has_some_display_range(path):
+    store = open_store(path)
+    store.write_phase(0, np.full(SHAPE[1:], np.nan, np.float32), {})
+    store.finalise(RECORD)
+    channel = zarr.open_group(str(path)).attrs["ome"]["omero"]["channels"][0]
+    assert (channel["window"]["start"], channel["window"]["end"]) == (0, 1)

@@ -375,3 +375,22 @@ def test_asking_about_unreadable_paths_never_raises(tmp_path, name):
     (tmp_path / "broken.tif").write_bytes(b"II*")
     (tmp_path / "text.txt").write_text("hello")
     assert not is_ours(Path(tmp_path) / name)
+
+
+def test_colour_planes_of_a_picture_stay_colours(tmp_path, rng):
+    path = tmp_path / "a.tif"
+    planes = rng.integers(0, 255, (3, 64, 64)).astype(np.uint8)
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    acquisition = open_acquisition(path)
+    assert acquisition.modality is Modality.CHROMATIC
+    assert acquisition.shape == (1, 3, 64, 64)
+
+
+def test_four_reference_pages_become_the_reference_of_four_angles(
+    tmp_path, make_angles
+):
+    np.save(tmp_path / "a.npy", make_angles(seed=1)[None])
+    np.save(tmp_path / "empty.npy", make_angles(seed=2))
+    path = tmp_path / "a.npy"
+    acquisition = open_acquisition(path, reference=tmp_path / "empty.npy")
+    np.testing.assert_array_equal(acquisition.reference, make_angles(seed=2))

@@ -309,3 +309,55 @@ def test_a_frame_is_read_about_as_fast_as_by_tifffile(tmp_path):
         peer = fastest(lambda t: tif.pages[t].asarray())
     # 1.0 was measured at most; the margin is for a busy machine.
     assert fastest(source.read) < 2 * peer
+
+
+def test_several_channels_of_colours_are_refused(tmp_path, stack):
+    path = tmp_path / "cells.ome.tif"
+    frames = np.stack([stack.reshape(5, 2, 64, 48)] * 3, -1)
+    tifffile.imwrite(
+        path, frames, ome=True, photometric="rgb", metadata={"axes": "TCYXS"}
+    )
+    with pytest.raises(LayoutError, match="2 channels of 3 colours each"):
+        read_tiff(path)
+
+
+def test_volumes_in_one_page_are_refused(tmp_path):
+    path = tmp_path / "cells.tif"
+    volume = np.zeros((16, 64, 64), np.uint8)
+    tifffile.imwrite(path, volume, volumetric=True, tile=(16, 32, 32))
+    with pytest.raises(LayoutError, match="images with axes ZYX"):
+        read_tiff(path)
+
+
+def test_frames_of_a_missing_sister_file_are_refused_by_number(tmp_path, stack):
+    path = tmp_path / "cells_1.ome.tif"
+    xml = ome_xml(path, stack)
+    start = xml.index("<TiffData")
+    end = xml.index("/>", start) + len("/>")
+    listed = "".join(
+        f'<TiffData FirstT="{t}" IFD="{ifd}" PlaneCount="1"/>'
+        for ifd, t in enumerate((0, 1, 3))
+    )
+    xml = xml[:start] + listed + xml[end:]
+    tifffile.imwrite(
+        path,
+        stack[[0, 1, 3]],
+        photometric="minisblack",
+        metadata=None,
+        description=xml.encode(),
+    )
+    field = only(path)
+    assert "states 10 images" in field.notes[0]
+    np.testing.assert_array_equal(field.source.read(3)[0], stack[3])
+    with pytest.raises(FileFormatError, match=r"cells_1.* does not hold image 2"):
+        field.source.read(2)
+
+
+def test_a_file_that_shrinks_after_opening_is_told(tmp_path, stack):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, stack)
+    source = only(path).source
+    cut(path, 5)
+    np.testing.assert_array_equal(source.read(4)[0], stack[4])
+    with pytest.raises(FileFormatError, match=r"cells\.tif ends inside an image"):
+        source.read(5)

@@ -151,3 +151,24 @@ def test_micromanager_keys_in_any_spelling_are_taken(tmp_path):
         "frame_interval_s": 2.0,
         "roi_offset_px": (50, 101),
     }
+
+
+def test_the_wavelength_of_the_laser_is_taken_when_channels_state_none(tmp_path):
+    path = tmp_path / "cells.ome.tif"
+    tifffile.imwrite(path, FRAMES, ome=True, metadata={"axes": "TYX"})
+    with tifffile.TiffFile(path) as tif:
+        xml = tif.ome_metadata
+    optics = (
+        '<Instrument ID="Instrument:0"><LightSource ID="LightSource:0">'
+        '<Laser Wavelength="660"/></LightSource>'
+        '<Objective ID="Objective:0" LensNA="0.75" NominalMagnification="40"/>'
+        "</Instrument><Image"
+    )
+    xml = xml.replace("<Image", optics, 1)
+    tifffile.imwrite(path, FRAMES, metadata=None, description=xml.encode())
+    (field,) = read_tiff(path)
+    assert field.instrument == {
+        "wavelength_nm": pytest.approx(660),
+        "numerical_aperture": 0.75,
+        "magnification": 40,
+    }

@@ -165,3 +165,26 @@ def test_foreign_folders_have_no_record_of_ours(tmp_path, stack):
     write_image(path, stack[:, None, None])
     assert own_record(path) is None
     assert own_record(tmp_path) is None
+
+
+def test_series_of_a_converter_are_positions(tmp_path, stack):
+    path = tmp_path / "converted.zarr"
+    root = zarr.create_group(str(path))
+    root.attrs["ome"] = {"version": "0.5", "series": ["1", "0"]}
+    write_image(path, stack[:2, None, None], group="0")
+    write_image(path, stack[2:5, None, None], group="1")
+    assert [field.position for field in read_zarr(path)] == ["1", "0"]
+
+
+def test_an_announced_image_that_is_missing_is_named(tmp_path):
+    path = tmp_path / "converted.zarr"
+    zarr.create_group(str(path)).attrs["ome"] = {"series": ["0"]}
+    with pytest.raises(FileFormatError, match=r"announces an image '0'"):
+        read_zarr(path)
+
+
+def test_an_array_of_too_many_axes_is_refused(tmp_path):
+    path = tmp_path / "cells.zarr"
+    zarr.create_array(str(path), data=np.zeros((1, 1, 1, 1, 8, 8)))
+    with pytest.raises(LayoutError, match="expected 2 to 5 axes"):
+        read_zarr(path)

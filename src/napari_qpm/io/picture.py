@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import FrameSource
-from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.errors import FileFormatError
 from napari_qpm.io.field import ChannelSource, RawField
 
 __all__ = [
@@ -169,22 +169,9 @@ class PictureSource:
         """Return the frame as ``(C, Y, X)``."""
         if self._pixels is None:
             pixels = read_pixels(self._path, self._header)
-            if pixels.shape[1:] != self._header.shape[1:]:
-                raise LayoutError(
-                    f"{self._path} decodes to {pixels.shape}, its header says "
-                    f"{self._header.shape} (C, Y, X)."
-                )
-            self._pixels = _as_channels(pixels, self._header.shape[0])
+            # A palette may decode to more channels than the header promises: opacity.
+            self._pixels = pixels[: self._header.shape[0]]
         return self._pixels
-
-
-def _as_channels(pixels: NDArray[Any], n_channels: int) -> NDArray[Any]:
-    """Return `pixels` with the channel count of the header (palettes expand)."""
-    if pixels.shape[0] == n_channels:
-        return pixels
-    if pixels.shape[0] == 1:
-        return np.repeat(pixels, n_channels, axis=0)
-    return pixels[:n_channels]
 
 
 def read_picture(path: Path, planes: bool = False) -> list[RawField]:

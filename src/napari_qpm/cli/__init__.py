@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_qpm.cli import processing, tools
-from napari_qpm.cli.output import Output, plain_line
+from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
 
@@ -20,9 +20,6 @@ app = typer.Typer(
 )
 processing.register(app)
 tools.register(app)
-
-# Newer typer carries its own copy of click; both raise this class's relatives.
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 @app.callback()
@@ -40,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = app(args=given, prog_name="napari-qpm", standalone_mode=False)
-    except _UsageError as error:
+    except UsageError as error:
         describe: Callable[[], str] = getattr(error, "format_message", error.__str__)
         with Output("--json" in given) as output:
             output.error(f"{plain_line(describe())} See napari-qpm --help.")

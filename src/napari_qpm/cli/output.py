@@ -20,12 +20,22 @@ import typer
 from napari_qpm.errors import JobCancelled, QPMError
 from napari_qpm.jobs import CancelToken, Progress
 
-__all__ = ["EXIT_CANCELLED", "EXIT_FAILED", "Output", "command_output", "plain_line"]
+__all__ = [
+    "EXIT_CANCELLED",
+    "EXIT_FAILED",
+    "Output",
+    "UsageError",
+    "command_output",
+    "plain_line",
+]
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 130
 REPORTS_PER_S = 10
 logger = logging.getLogger(__name__)
+
+# Newer typer carries its own copy of click; in both this is the parent class.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 class Output:
@@ -157,7 +167,7 @@ def command_output(as_json: bool) -> Iterator[Output]:
     with Output(as_json) as output, _cancel_on_signal(output.token.cancel):
         try:
             yield output
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, UsageError):
             raise
         except JobCancelled:
             output.error(

@@ -238,7 +238,9 @@ def write_sample(simulation: Simulation, folder: Path) -> Path:
     recording = folder / f"{name}.ome.tif"
     try:
         (folder / "truth").mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(recording, frames, metadata=_ome(simulation))
+        tifffile.imwrite(
+            recording, frames, photometric="minisblack", metadata=_ome(simulation)
+        )
         if acquisition.reference is not None:
             sidecar["reference"] = f"{name}.reference.tif"
             tifffile.imwrite(folder / sidecar["reference"], acquisition.reference[0])
@@ -246,7 +248,9 @@ def write_sample(simulation: Simulation, folder: Path) -> Path:
         (folder / f"{name}.qpm.yaml").write_text(text, encoding="utf-8")
         np.save(folder / "truth" / "phase.npy", simulation.phase)
         labels = folder / "truth" / "labels.tif"
-        tifffile.imwrite(labels, simulation.labels, compression="zlib")
+        tifffile.imwrite(
+            labels, simulation.labels, photometric="minisblack", compression="zlib"
+        )
         truth = json.dumps({"cells": simulation.table, "lineage": simulation.lineage})
         (folder / "truth" / "cells.json").write_text(truth, encoding="utf-8")
     except OSError as error:

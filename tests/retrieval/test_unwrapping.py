@@ -134,11 +134,12 @@ def test_inner_pixels_equal_scikit_image_at_any_density_of_residues(noise):
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    rows=st.integers(2, 60),
-    columns=st.integers(2, 60),
+    rows=st.integers(4, 60),
+    columns=st.integers(4, 60),
     noise=st.floats(0.3, 2),
 )
 def test_growing_trees_and_sorting_all_steps_agree(seed, rows, columns, noise):
+    # Below four pixels the frame's corners tie, and either choice is right.
     rng = np.random.default_rng(seed)
     field = gaussian_filter(rng.normal(0, 30, (rows, columns)), 3)
     wrapped = wrap(field + rng.normal(0, noise, (rows, columns)))

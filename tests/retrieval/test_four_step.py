@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_qpm.errors import LayoutError
+from napari_qpm.retrieval._demosaic_kernels import mosaic_fringe_rows
 from napari_qpm.retrieval.demosaic import ANGLES, Demosaicing
 from napari_qpm.retrieval.four_step import (
     AngleSampling,
@@ -14,6 +15,7 @@ from napari_qpm.retrieval.four_step import (
     fringes,
     saturated_mask,
     subtract_phase,
+    warm,
     wrapped_phase,
 )
 
@@ -260,3 +262,10 @@ def test_blank_frame_is_fine_where_none_is_expected():
 def test_missing_angle_is_refused(n_channels):
     with pytest.raises(LayoutError, match="one raw mosaic or four angle images"):
         wrapped_phase(np.zeros((n_channels, 32, 32)), READY)
+
+
+def test_warming_compiles_what_a_camera_frame_needs():
+    warm()
+    compiled = len(mosaic_fringe_rows.signatures)
+    fringes(np.zeros((1, 64, 64), np.uint16), MOSAIC)
+    assert len(mosaic_fringe_rows.signatures) == compiled

@@ -19,6 +19,7 @@ from napari_qpm.retrieval._threads import run_blocks
 
 __all__ = [
     "ANGLES",
+    "SMALLEST_SIDE",
     "Demosaicing",
     "angle_pattern",
     "angle_weights",

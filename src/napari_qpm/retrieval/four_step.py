@@ -24,6 +24,7 @@ from napari_qpm.retrieval._demosaic_kernels import (
 from napari_qpm.retrieval._threads import run_blocks
 from napari_qpm.retrieval.demosaic import (
     ANGLES,
+    SMALLEST_SIDE,
     Demosaicing,
     Layout,
     angle_pattern,
@@ -43,6 +44,7 @@ __all__ = [
     "fringes",
     "saturated_mask",
     "subtract_phase",
+    "warm",
     "wrapped_phase",
 ]
 
@@ -237,6 +239,17 @@ def subtract_phase(phase: NDArray[np.float32], reference: NDArray[np.float32]) -
     """Subtract a wrapped phase from another in place; the result is wrapped again."""
     height, width = phase.shape
     run_blocks(subtract_phase_rows, height, phase, reference, row_size=width)
+
+
+def warm() -> None:
+    """Compile the kernels for the usual pixel types, which fills numba's cache."""
+    sampling = AngleSampling(ANGLES)
+    for dtype in (np.uint8, np.uint16, np.float32):
+        for n_channels in (1, 4):
+            frame = np.zeros((n_channels, SMALLEST_SIDE, SMALLEST_SIDE), dtype)
+            fringes(frame, sampling)
+            phase = wrapped_phase(frame, sampling)
+    subtract_phase(phase, phase)
 
 
 def saturated_mask(

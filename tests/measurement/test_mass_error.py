@@ -65,9 +65,7 @@ def test_uncertain_outlines_are_covered_by_the_error_bar(make_phase_map, rng):
     masks = [
         labels,
         np.where(ndimage.binary_erosion(labels > 0), labels, 0),
-        ndimage.grey_dilation(
-            labels, footprint=ndimage.generate_binary_structure(2, 1)
-        ),
+        ndimage.grey_dilation(labels, footprint=cross),
     ]
     chosen = [masks[k] for k in rng.integers(0, 3, N_FRAMES)]
     frames = [cells + 0.02 * make_noise(rng, shape, 1) for _ in range(N_FRAMES)]
@@ -75,7 +73,7 @@ def test_uncertain_outlines_are_covered_by_the_error_bar(make_phase_map, rng):
     truth = np.bincount(labels.ravel(), cells.ravel())[table["label"]]
     truth *= 0.532 / (2 * np.pi) * 0.09 / 0.19
     z = (table["dry_mass_pg"] - truth) / table["dry_mass_sd_pg"]
-    assert 0.5 < np.sqrt(np.mean(z**2)) < 1.4
+    assert 0.7 < np.sqrt(np.mean(z**2)) < 1.4
 
 
 def test_white_noise_grows_with_the_root_of_the_area(rng):

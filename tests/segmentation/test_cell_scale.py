@@ -28,3 +28,10 @@ def test_frame_filled_by_one_cell_gives_its_size():
     flat = np.ones((60, 60), np.float32)
     found = typical_diameter(flat, np.ones((60, 60), bool))
     assert found == pytest.approx(2 * np.sqrt(3600 / np.pi))
+
+
+def test_large_frames_give_the_same_diameter(make_field):
+    phase, labels = make_field(1, 30, 20, noise_rad=0, size=360)
+    root, mask = np.sqrt(np.maximum(phase, 0)), labels > 0
+    tiled = typical_diameter(np.tile(root, (3, 4)), np.tile(mask, (3, 4)))
+    assert tiled == pytest.approx(typical_diameter(root, mask), rel=0.15)

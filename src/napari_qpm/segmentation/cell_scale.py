@@ -1,5 +1,6 @@
 """Typical diameter of the cells in a phase image, from its blobs at every scale."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 10
 _N_SCALES = 12
 _REACH = 4.0
+_LARGEST_SIDE_PX = 1024
 
 
 def blob_response(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -29,7 +31,8 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
 
     The maxima of the scale-normalised Laplacian over position and scale are blobs of
     known diameter. Their median is weighted by the cubed response, so that granules
-    inside cells, many but weak, do not count.
+    inside cells, many but weak, do not count. Frames above 1024 pixels are binned
+    first; cells below about ten pixels are then too small to be sized.
 
     Parameters
     ----------
@@ -44,14 +47,25 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
         Diameter; that of a disk with the mean area of the mask's components when there
         is no maximum (a frame that one cell fills).
     """
-    sigmas = _scales(image.shape)
-    diameters, weights = _blobs(image, mask, sigmas)
+    step = math.ceil(max(image.shape) / _LARGEST_SIDE_PX)
+    if step > 1 and min(image.shape) >= step:
+        inside = _binned(mask.astype(np.float32), step) >= 0.5
+        return float(step) * typical_diameter(_binned(image, step), inside)
+    diameters, weights = _blobs(image, mask, _scales(image.shape))
     if diameters.size == 0:
         n_components = max(ndimage.label(mask)[1], 1)
         return float(2 * np.sqrt(max(mask.sum(), 1) / n_components / np.pi))
     order = np.argsort(diameters)
     share = np.cumsum(weights[order]) - weights[order] / 2
     return float(np.interp(0.5, share / weights.sum(), diameters[order]))
+
+
+def _binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Return the mean of blocks of `step` pixels; an incomplete last block is cut."""
+    rows, columns = (size // step for size in image.shape)
+    blocks = image[: rows * step, : columns * step].reshape(rows, step, columns, step)
+    mean: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    return mean
 
 
 def _scales(shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -1,9 +1,12 @@
 import errno
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
+import tifffile
 
-from napari_qpm.errors import FileFormatError
+from napari_qpm.errors import FileFormatError, QPMError
 from napari_qpm.io import formats
 
 
@@ -53,3 +56,42 @@ def test_other_failures_of_the_disk_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(FileFormatError, match=r"cells\.png cannot be read: Input/out"):
         formats.read_fields(path, planes=False)
+
+
+def damaged(data, rng):
+    """Return file content that was cut, or of which a few bytes changed."""
+    broken = bytearray(data)
+    if rng.random() < 0.3:
+        return bytes(broken[: rng.integers(1, len(broken))])
+    reach = min(len(broken), int(rng.choice([600, len(broken)])))
+    for position in rng.integers(0, reach, rng.integers(1, 6)):
+        broken[position] = rng.integers(256)
+    return bytes(broken)
+
+
+WRITERS = {
+    "plain.tif": tifffile.imwrite,
+    "ome.tif": lambda path, frames: tifffile.imwrite(path, frames, ome=True),
+    "zlib.tif": lambda path, frames: tifffile.imwrite(path, frames, compression=8),
+    "a.npy": np.save,
+    "a.npz": lambda path, frames: np.savez_compressed(path, data=frames),
+    "a.png": lambda path, frames: path.write_bytes(imagecodecs.png_encode(frames[0])),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_damage_anywhere_gives_frames_or_our_own_error(tmp_path, stack, rng, name):
+    path = tmp_path / name
+    WRITERS[name](path, stack)
+    data = path.read_bytes()
+    messages = []
+    for _ in range(60):
+        path.write_bytes(damaged(data, rng))
+        try:
+            for field in formats.read_fields(path, planes=False):
+                for t in range(min(field.source.shape[0], 12)):
+                    field.source.read(t)
+        except QPMError as error:
+            messages.append(str(error))
+    assert messages
+    assert all(path.name in message for message in messages)

@@ -131,7 +131,7 @@ def test_a_missing_level_is_named(tmp_path, stack):
 def test_incomplete_ome_metadata_are_refused(tmp_path):
     path = tmp_path / "cells.zarr"
     zarr.create_group(str(path)).attrs["ome"] = {"multiscales": [{}]}
-    with pytest.raises(FileFormatError, match=r"OME metadata .* incomplete"):
+    with pytest.raises(FileFormatError, match=r"OME metadata .* incomplete or damaged"):
         read_zarr(path)
 
 

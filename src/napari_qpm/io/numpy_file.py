@@ -1,7 +1,10 @@
 """NPY (memory-mapped) and NPZ files, a reference and instrument values by key."""
 
+import struct
 import threading
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,23 @@ DATA_KEYS = (
     "arr_0",
 )
 REFERENCE_KEYS = ("bg_data", "reference", "ref", "background", "bg", "blank")
+
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    OSError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and the zip module raise, depending on where the damage is."""
 
 
 class ArrayFileSource:
@@ -105,7 +125,7 @@ def _load(path: Path, key: str) -> NDArray[Any]:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         with np.load(path, allow_pickle=False) as archive:
             return np.asarray(archive[key])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
 
 
@@ -126,7 +146,7 @@ def _header(file: Any, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
             else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read(file)
-    except (ValueError, EOFError, zipfile.BadZipFile, OSError) as error:
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     if dtype.kind == "c":
         raise LayoutError(
@@ -167,7 +187,9 @@ def read_npz(path: Path, planes: bool = False) -> list[RawField]:
             for member in archive.namelist():
                 with archive.open(member) as file:
                     headers[member.removesuffix(".npy")] = _header(file, path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except PermissionError:
+        raise
+    except _DAMAGE as error:
         raise _damaged(path, error) from error
     key = _data_key(path, headers)
     reference_key = next((k for k in REFERENCE_KEYS if k in headers and k != key), "")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from napari_qpm.errors import FileFormatError, LayoutError, OutputError
 from napari_qpm.io.frame_log import FrameLog, plain
 from napari_qpm.io.ome_layout import LABELS, create_image, create_labels, omero
-from napari_qpm.io.zarr_reader import OWN_KEY, is_zarr, own_record
+from napari_qpm.io.zarr_reader import OWN_KEY, is_zarr, open_array, own_record
 
 __all__ = ["ResultStore"]
 
@@ -207,7 +207,7 @@ class ResultStore:
     def _read(self, array: Any, t: int) -> NDArray[Any]:
         try:
             return np.asarray(array[t, 0, 0])
-        except (ValueError, RuntimeError, KeyError, OSError) as error:
+        except (ValueError, TypeError, RuntimeError, KeyError, OSError) as error:
             raise FileFormatError(
                 f"Frame {t} of {self.path} cannot be read ({error}). The result is "
                 "damaged; run it again with overwrite."
@@ -293,7 +293,7 @@ def _open_levels(path: Path, group: str) -> list[Any]:
         # Empty frames must leave a chunk, or they could not be told from lost ones;
         # zarr 3.1 ignores this setting when it is given to open_array.
         with zarr.config.set({"array.write_empty_chunks": True}):
-            array = zarr.open_array(str(path), path=name, mode="r+")
+            array = open_array(path, name, mode="r+")
         levels.append(array)
     return levels
 

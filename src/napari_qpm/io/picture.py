@@ -128,7 +128,7 @@ def read_pixels(path: Path, header: PictureHeader) -> NDArray[Any]:
     }[header.kind]
     try:
         pixels = np.asarray(decode(path.read_bytes()))
-    except (RuntimeError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
         raise FileFormatError(
             f"{path} is a damaged or truncated {header.kind} file and cannot be "
             f"decoded ({error}). Copy it again from the camera."

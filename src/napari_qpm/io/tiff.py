@@ -35,12 +35,12 @@ _PARSE_ERRORS = (
     IndexError,
     AttributeError,
     struct.error,
-    NotImplementedError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
 )
-"""What tifffile raises on damaged headers, depending on where the damage is."""
-
-_DECODE_ERRORS = (*_PARSE_ERRORS, RuntimeError, MemoryError)
-"""What decoding damaged or exotic segments raises besides (imagecodecs' errors)."""
+"""What tifffile and its codecs raise, depending on where the damage is."""
 
 _POSITION_KINDS = {"ome", "shaped", "mmstack", "ndtiff", "mdgel", "micromanager"}
 """Series of these are fields of view; series of others are pages of mixed sizes."""
@@ -70,7 +70,8 @@ class _OpenTiff:
 
     def __init__(self, path: Path):
         try:
-            self.tif = tifffile.TiffFile(path)
+            with _quiet_parser():
+                self.tif = tifffile.TiffFile(path)
         except _PARSE_ERRORS as error:
             raise FileFormatError(
                 f"{path} is not a readable TIFF file ({error}). Check that it was "
@@ -175,7 +176,8 @@ class TiffSource:
             if self._is_raw and self._pages.offset is not None:
                 return self._read_raw(self._pages.offset + number * keyframe.nbytes)
             try:
-                page = self._pages.pages[number]
+                with _quiet_parser():
+                    page = self._pages.pages[number]
                 if page is None:
                     raise FileFormatError(
                         f"{self._path} does not hold image {number}; the file that "
@@ -186,10 +188,11 @@ class TiffSource:
             except _PARSE_ERRORS as error:
                 raise self._damaged(number, error) from error
         try:
-            pixels = page.asarray(lock=self._handle.lock)
-        except _DECODE_ERRORS as error:
+            with _quiet_parser():
+                pixels = page.asarray(lock=self._handle.lock)
+            return np.asarray(pixels, self.dtype).reshape(keyframe.shape)
+        except _PARSE_ERRORS as error:
             raise self._damaged(number, error) from error
-        return np.asarray(pixels, self.dtype).reshape(keyframe.shape)
 
     def _read_raw(self, offset: int) -> NDArray[Any]:
         """Read one uncompressed page; the caller holds the lock."""
@@ -228,19 +231,20 @@ def read_tiff(path: Path, planes: bool = False) -> list[RawField]:
     LayoutError
         Pages of different sizes, or more axes than frames and channels.
     """
-    with _quiet_parser():
-        return _read_quietly(path, planes)
-
-
-def _read_quietly(path: Path, planes: bool) -> list[RawField]:
     handle = _OpenTiff(path)
     try:
-        series = list(handle.tif.series)
-        n_chain = len(handle.tif.pages)
+        with _quiet_parser():
+            return _read_series(path, planes, handle)
     except _PARSE_ERRORS as error:
         raise FileFormatError(
-            f"The structure of {path} is damaged ({error}). Copy it again."
+            f"The structure of {path} is damaged ({error}). Copy it again from the "
+            "camera."
         ) from error
+
+
+def _read_series(path: Path, planes: bool, handle: "_OpenTiff") -> list[RawField]:
+    series = list(handle.tif.series)
+    n_chain = len(handle.tif.pages)
     if not series:
         raise FileFormatError(f"{path} is a TIFF file without images.")
     if len(series) > 1 and series[0].kind not in _POSITION_KINDS:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -14,7 +14,14 @@ from napari_qpm.errors import FileFormatError, LayoutError
 from napari_qpm.io.axes import FrameAxes, plan_axes
 from napari_qpm.io.field import RawField
 
-__all__ = ["OWN_KEY", "ZarrSource", "is_zarr", "own_record", "read_zarr"]
+__all__ = [
+    "OWN_KEY",
+    "ZarrSource",
+    "is_zarr",
+    "open_array",
+    "own_record",
+    "read_zarr",
+]
 
 OWN_KEY = "napari-qpm"
 """Attribute of our results."""
@@ -29,9 +36,13 @@ _DAMAGE = (
     KeyError,
     TypeError,
     IndexError,
-    NotImplementedError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
     RuntimeError,
 )
+"""What zarr raises, depending on where the damage is."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -65,7 +76,7 @@ class ZarrSource:
     def __init__(self, path: Path, name: str, axes: FrameAxes):
         self._arguments = (path, name, axes)
         self._axes = axes
-        self._array = _open_array(path, name)
+        self._array = open_array(path, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ZarrSource, self._arguments
@@ -95,9 +106,10 @@ class ZarrSource:
         return np.stack([np.asarray(plane, self.dtype) for plane in planes])
 
 
-def _open_array(path: Path, name: str) -> Any:
+def open_array(path: Path, name: str, mode: Literal["r", "r+"] = "r") -> Any:
+    """Return an array inside a Zarr folder, or raise `FileFormatError`."""
     try:
-        return zarr.open_array(str(path), path=name, mode="r")
+        return zarr.open_array(str(path), path=name, mode=mode)
     except (*_DAMAGE, OSError) as error:
         where = f"{path}/{name}" if name else str(path)
         raise FileFormatError(
@@ -126,7 +138,12 @@ def read_zarr(path: Path, planes: bool = False) -> list[RawField]:
         ) from error
     if isinstance(node, zarr.Array):
         return [_plain_array(path, node, planes)]
-    images = _image_groups(path, attributes)
+    try:
+        images = _image_groups(path, attributes)
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"The OME metadata of {path} are incomplete or damaged ({error!r})."
+        ) from error
     fields = [_image(path, name, planes, n_images=len(images)) for name in images]
     if not fields:
         raise FileFormatError(
@@ -184,14 +201,20 @@ def _attributes(path: Path, name: str) -> dict[str, Any]:
 def _image(path: Path, name: str, planes: bool, n_images: int) -> RawField:
     attributes = _attributes(path, name)
     try:
-        multiscale = _ome(attributes)["multiscales"][0]
-        dataset = multiscale["datasets"][0]
-        key = f"{name}/{dataset['path']}" if name else str(dataset["path"])
-    except (KeyError, IndexError, TypeError) as error:
+        return _parsed_image(path, name, attributes, planes, n_images)
+    except _DAMAGE as error:
         raise FileFormatError(
-            f"The OME metadata of {path}/{name} are incomplete ({error!r})."
+            f"The OME metadata of {path / name} are incomplete or damaged ({error!r})."
         ) from error
-    array = _open_array(path, key)
+
+
+def _parsed_image(
+    path: Path, name: str, attributes: dict[str, Any], planes: bool, n_images: int
+) -> RawField:
+    multiscale = _ome(attributes)["multiscales"][0]
+    dataset = multiscale["datasets"][0]
+    key = f"{name}/{dataset['path']}" if name else str(dataset["path"])
+    array = open_array(path, key)
     axis_list = _axes(multiscale, array.ndim)
     letters = "".join(axis["name"][:1].upper() for axis in axis_list)
     if not letters.endswith("YX"):

@@ -1,3 +1,4 @@
+import errno
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -316,3 +317,52 @@ def test_provenance_says_what_made_the_result(
     assert record["acquisition"]["instrument"]["wavelength_nm"] == 532
     assert record["pipeline"]["input"]["shape_tcyx"] == [4, 1, 64, 64]
     assert Pipeline.load(result.paths["pipeline"]).measure
+
+
+def test_full_disk_keeps_earlier_frames_and_the_run_continues(
+    phase_recording: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import napari_qpm.io.ome_zarr as module
+
+    flush, n_flushed = module._flush, itertools.count()
+
+    def flush_until_full(path: Path) -> None:
+        if next(n_flushed) >= 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flush(path)
+
+    acquisition = phase_recording()
+    with monkeypatch.context() as full:
+        full.setattr(module, "_flush", flush_until_full)
+        with pytest.raises(OutputError, match="The disk is full while writing"):
+            run_pipeline(Pipeline(), acquisition, tmp_path)
+    result = run_pipeline(Pipeline(), acquisition, tmp_path)
+    assert result.n_resumed == 2
+    np.testing.assert_array_equal(
+        result.phase_map.phase, np.asarray(acquisition.frames)[:, 0]
+    )
+
+
+def test_table_that_cannot_be_written_leaves_phase_and_cells(
+    phase_recording: Maker, tmp_path: Path
+) -> None:
+    acquisition = phase_recording()
+    (tmp_path / "cells.csv").mkdir()
+    with pytest.raises(OutputError, match=r"cells\.csv cannot be written"):
+        run_pipeline(Pipeline(), acquisition, tmp_path)
+    (tmp_path / "cells.csv").rmdir()
+    result = run_pipeline(Pipeline(), acquisition, tmp_path)
+    assert result.n_resumed == 4
+    assert result.paths["csv"].is_file()
+
+
+def test_folder_of_somebody_else_is_never_touched(
+    phase_recording: Maker, tmp_path: Path
+) -> None:
+    place = tmp_path / "phase.ome.zarr"
+    place.mkdir()
+    (place / "precious.txt").write_text("do not delete")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"phase\.ome\.zarr"):
+            run_pipeline(Pipeline(), phase_recording(), tmp_path, overwrite=overwrite)
+    assert (place / "precious.txt").read_text() == "do not delete"

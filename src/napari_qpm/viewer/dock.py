@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QPMDock"]
 
+DONE_HINT = "Click a row to see its cell, or export the table."
 MINIMUM_WIDTH = 340
 MARGIN = 6
 HINTS = {
@@ -159,7 +160,9 @@ class QPMDock(QWidget):
         workflow = self.workflow
         upcoming = workflow.next_step()
         hint = HINTS[upcoming] if upcoming else ""
-        if workflow.field is not None and not hint:
+        if workflow.is_done(StepName.MEASURE):
+            hint = DONE_HINT
+        elif workflow.field is not None and not hint:
             hint = workflow.availability(StepName.RETRIEVE).reason
         return " ".join(part for part in (self._last, workflow.note, hint) if part)
 

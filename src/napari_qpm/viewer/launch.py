@@ -1,59 +1,43 @@
-"""Start napari with recordings or results and our dock, from the command line."""
+"""``napari-qpm view``: napari with our dock and the given recordings."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_qpm.errors import QPMError
+from napari_qpm.viewer.reader import read_recordings
 
 if TYPE_CHECKING:
-    import napari
+    from napari import Viewer
 
-__all__ = ["fill_viewer", "launch"]
-
-PLUGIN, DOCK = "napari-qpm", "QPM"
+__all__ = ["launch", "open_viewer"]
 
 
 def launch(paths: Sequence[Path]) -> None:
-    """Open napari and return when its window is closed.
+    """Open napari with these recordings or results, and return when it is closed.
 
     Raises
     ------
     QPMError
-        No Qt is installed, or a path cannot be read.
+        A path cannot be read.
     """
-    try:
-        import napari
-        import qtpy.QtWidgets  # noqa: F401 - raises without a Qt binding
-    except ImportError as error:
-        raise QPMError(
-            "napari needs a Qt binding to show windows. Install one with "
-            "pip install napari-qpm[pyqt6]."
-        ) from error
-    viewer = napari.Viewer()
-    fill_viewer(viewer, paths)
+    import napari
+
+    open_viewer(paths)
     napari.run()
 
 
-def fill_viewer(viewer: "napari.Viewer", paths: Sequence[Path]) -> None:
-    """Open our dock, and recordings or results as layers."""
-    from napari_qpm.io import open_all
-    from napari_qpm.pipeline.results import is_result, phase_path, read_cells
-    from napari_qpm.viewer.layers import recording_layer
+def open_viewer(paths: Sequence[Path], *, show: bool = True) -> "Viewer":
+    """Return a viewer with these recordings and the dock.
 
-    viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
-    for path in paths:
-        is_ours = is_result(path)
-        for acquisition in open_all(phase_path(path) if is_ours else path):
-            if is_ours:
-                acquisition = acquisition.replace(name=path.resolve().name)
-            data, keywords, kind = recording_layer(acquisition)
-            layer = getattr(viewer, f"add_{kind}")(data, **keywords)
-        cells = read_cells(path) if is_ours else None
-        if cells is not None:
-            viewer.add_labels(
-                cells,
-                name=f"{layer.name} cells",
-                scale=layer.scale[-cells.ndim :],
-                units=layer.units[-cells.ndim :],
-            )
+    The user named the files, so they are opened as ours whatever they look like.
+    """
+    import napari
+    from napari.layers import Layer
+
+    # Read first: what cannot be read leaves no empty window behind.
+    layers = [layer for path in paths for layer in read_recordings(path)]
+    viewer = napari.Viewer(show=show)
+    for data, keywords, kind in layers:
+        viewer.add_layer(Layer.create(data, keywords, kind))
+    viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
+    return viewer

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["show_cells", "show_phase"]
 
-OUTLINE_PX = 2
+FRAME_PX_PER_OUTLINE_PX = 250
+THICKEST_OUTLINE_PX = 4
+LOWEST_LUMINANCE = 0.35
+LOWEST_SATURATION = 0.4
 
 
 def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) -> None:
@@ -41,6 +44,10 @@ def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) ->
     limits = phase_limits(phase_map, frames)
     placed = geometry_of(field).zoomed(phase_map.grid_scale).keywords()
     if layer is None:
+        recording = field.layer(Role.RECORDING)
+        if recording is not None and not field.is_adopted:
+            # Phase covers it; hidden, it is not read at every step of the slider.
+            recording.visible = False
         _add(
             viewer,
             field,
@@ -109,10 +116,29 @@ def _add_cells(
 ) -> None:
     field.done[Role.CELLS] = frames
     layer = _add(viewer, field, Role.CELLS, labels, **_cells_geometry(field))
-    layer.contour = OUTLINE_PX
     layer.opacity = 1.0
+    layer.contour = _outline_width(layer.data.shape)
+    layer.colormap = _bright_colors()
     field.is_corrected = False
     layer.events.paint.connect(field.mark_corrected)
+
+
+def _outline_width(shape: tuple[int, ...]) -> int:
+    """Return the width [px] that is seen in large frames and covers no small cells."""
+    width = round(min(shape[-2:]) / FRAME_PX_PER_OUTLINE_PX)
+    return min(max(1, width), THICKEST_OUTLINE_PX)
+
+
+def _bright_colors() -> Any:
+    """Return napari's label colours without those that are lost on grey phase."""
+    from napari.utils.colormaps import CyclicLabelColormap, label_colormap
+
+    colors = np.asarray(label_colormap().colors)
+    rgb = colors[:, :3]
+    luminance = rgb @ (0.2126, 0.7152, 0.0722)
+    saturation = np.ptp(rgb, axis=1) / np.maximum(rgb.max(axis=1), 1e-6)
+    is_clear = (luminance >= LOWEST_LUMINANCE) & (saturation >= LOWEST_SATURATION)
+    return CyclicLabelColormap(colors=colors[is_clear])
 
 
 def _cells_geometry(field: FieldOfView) -> dict[str, Any]:

@@ -102,13 +102,12 @@ INCREMENT = "refractive_increment_ml_g"
 PREVIEW = {
     "label": ("Cell", "{:.0f}"),
     "frame": ("Frame", "{:.0f}"),
-    "time_s": ("Time (s)", "{:.0f}"),
+    MASS: ("Dry mass (pg)", ""),
     "area_um2": ("Area (µm²)", "{:.1f}"),
     "area_px": ("Area (px)", "{:.0f}"),
     "opd_mean_nm": ("Mean OPD (nm)", "{:.1f}"),
     "circularity": ("Circularity", "{:.2f}"),
 }
-MASS_TITLE = "Dry mass (pg)"
 
 
 def mass_text(mass: float, sd: float) -> str:
@@ -127,12 +126,11 @@ def preview_of(table: "pd.DataFrame") -> "pd.DataFrame":
 
     columns: dict[str, list[str]] = {}
     for name, (title, pattern) in PREVIEW.items():
-        if name in table and not (name == "frame" and table[name].nunique() == 1):
+        if name == MASS and MASS in table:
+            pairs = zip(table[MASS], table[MASS_SD], strict=True)
+            columns[title] = [mass_text(*pair) for pair in pairs]
+        elif name in table and not (name == "frame" and table[name].nunique() == 1):
             columns[title] = [_number(pattern, value) for value in table[name]]
-        if name == "time_s" and MASS in table:
-            sd = table[MASS_SD] if MASS_SD in table else [math.nan] * len(table)
-            pairs = zip(table[MASS], sd, strict=True)
-            columns[MASS_TITLE] = [mass_text(*pair) for pair in pairs]
     return pd.DataFrame(columns)
 
 
@@ -161,7 +159,7 @@ def describe_table(
         words = "No cells"
     if MASS in table and n_rows:
         median = table[MASS].median()
-        sd = table[MASS_SD].median() if MASS_SD in table else math.nan
+        sd = table[MASS_SD].median()
         words += f"; median dry mass {mass_text(median, sd)} pg"
     if INCREMENT in table and n_rows:
         words += f" (increment {table[INCREMENT].iloc[0]:g} mL/g)"

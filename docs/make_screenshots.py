@@ -1,0 +1,142 @@
+"""Screenshots of the dock after each step, made by clicking through it.
+
+Run under a display or Xvfb::
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_screenshots.py
+    xvfb-run -a … python docs/make_screenshots.py RECORDING -o FOLDER
+
+Without a recording, the polarization sample is opened and the pictures go to
+docs/images. For a recording of your own, name a folder; cite its source where the
+pictures are shown.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Neither read nor change the settings of whoever runs this.
+os.environ.setdefault(
+    "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="qpm-docs-")) / "settings.yaml")
+)
+
+import napari
+from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QPushButton, QWidget
+
+STEPS = (
+    ("2-phase", "retrieve_button"),
+    ("3-cells", "segment_button"),
+    ("4-measured", "measure_button"),
+)
+JOB_LIMIT_S = 600
+SETTLE_S = 0.5
+LARGEST_BYTES = 400_000
+PALETTE_SIZE = 256
+
+
+def main() -> None:
+    """Open, click through the steps, and save a picture after each."""
+    options = parse_arguments()
+    options.output.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.window.resize(*options.size)
+    if options.recording is None:
+        viewer.open_sample("napari-qpm", options.sample)
+    else:
+        viewer.open(options.recording, plugin="napari-qpm")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
+    wait_for_job(dock)
+    for name, value in (
+        ("wavelength_nm", options.wavelength_nm),
+        ("pixel_size_um", options.pixel_size_um),
+    ):
+        if value is not None:
+            type_number(dock, name, value)
+    viewer.reset_view()
+    save(viewer, options, "1-opened")
+    for picture, button in STEPS:
+        click(dock, button)
+        wait_for_job(dock)
+        save(viewer, options, picture)
+    viewer.close()
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recording", nargs="?", type=Path)
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--sample", default="polarization")
+    parser.add_argument("--name", help="beginning of the file names")
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
+    parser.add_argument("--wavelength-nm", type=float)
+    parser.add_argument("--pixel-size-um", type=float)
+    options = parser.parse_args()
+    if options.recording is not None and options.output is None:
+        parser.error("name a folder with -o for pictures of your own recording")
+    if options.output is None:
+        options.output = Path(__file__).parent / "images"
+    if options.name is None:
+        source = options.recording
+        options.name = options.sample if source is None else source.stem
+    return options
+
+
+def settle() -> None:
+    """Let Qt and the canvas finish drawing."""
+    deadline = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def wait_for_job(dock: QWidget) -> None:
+    """Wait as a user does: until Cancel is gone."""
+    settle()
+    cancel = dock.findChild(QPushButton, "cancel_button")
+    deadline = time.monotonic() + JOB_LIMIT_S
+    while cancel.isVisible():
+        if time.monotonic() > deadline:
+            sys.exit("The job did not end in time.")
+        QApplication.processEvents()
+        time.sleep(0.02)
+    settle()
+
+
+def click(dock: QWidget, name: str) -> None:
+    """Press a button with the mouse."""
+    button = dock.findChild(QPushButton, name)
+    if not button.isEnabled():
+        sys.exit(f"{button.text()!r} cannot be pressed: {button.toolTip()}")
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def type_number(dock: QWidget, name: str, value: float) -> None:
+    """Type a number into a field and leave it."""
+    box = dock.findChild(QAbstractSpinBox, name)
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, f"{value:g}")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    settle()
+
+
+def save(viewer: napari.Viewer, options: argparse.Namespace, step: str) -> None:
+    """Save a picture of the whole window."""
+    settle()
+    path = options.output / f"{options.name}-{step}.png"
+    pixels = viewer.window.screenshot(canvas_only=False, flash=False)
+    picture = Image.fromarray(pixels).convert("RGB")
+    picture.save(path, optimize=True)
+    if path.stat().st_size > LARGEST_BYTES:
+        # Raw fringes hardly compress; a palette halves them.
+        picture.quantize(PALETTE_SIZE).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,9 @@
 """What is known of the selected recording, with the gaps to fill in."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -44,6 +43,9 @@ COMMON_LAYOUTS = (
 class FactBox(FloatBox):
     """A positive number that may be unknown (shown at zero)."""
 
+    fact_changed = Signal(str, object)
+    """The user changed it: its name and number, or `None`."""
+
     def __init__(self, name: str, unit: str, tooltip: str):
         super().__init__()
         self.setObjectName(name)
@@ -51,10 +53,14 @@ class FactBox(FloatBox):
         self.setSuffix(f" {unit}")
         self.setSpecialValueText(UNKNOWN)
         self.setToolTip(tooltip)
+        self.valueChanged.connect(self._on_value)
 
     def fact(self) -> float | None:
         """Return the number, or `None` while it is unknown."""
         return float(self.value()) or None
+
+    def _on_value(self) -> None:
+        self.fact_changed.emit(self.objectName(), self.fact())
 
     def show_fact(self, value: float | None) -> None:
         """Show a number without telling anyone."""
@@ -134,7 +140,7 @@ class RecordingBox(QWidget):
             )
         )
         for box in (self.wavelength, self.pixel_size, self.interval):
-            box.valueChanged.connect(partial(self._on_fact, box))
+            box.fact_changed.connect(self._on_fact)
 
     def refresh(self) -> None:
         """Show the workflow's recording."""
@@ -192,8 +198,8 @@ class RecordingBox(QWidget):
         name = self.kind.currentData()
         self._workflow.set_modality(Modality(name) if name else None)
 
-    def _on_fact(self, box: FactBox) -> None:
-        self._fill_in(**{box.objectName(): box.fact()})
+    def _on_fact(self, name: str, value: float | None) -> None:
+        self._fill_in(**{name: value})
 
     def _fill_in(self, **values: Any) -> None:
         try:

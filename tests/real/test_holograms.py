@@ -92,7 +92,7 @@ def test_star_target_has_two_levels(shared_data):
 
 
 def inject(acquisition, cell):
-    """Write a known cell [rad] into the sideband of a real frame, and the frame anew."""
+    """Write a known cell [rad] into the sideband of a real frame; return the frame."""
     instrument = acquisition.instrument
     carrier = instrument.sideband_cycles_per_px
     frame = acquisition.read(0)[0].astype(np.float32)

@@ -35,3 +35,10 @@ def test_large_frames_give_the_same_diameter(make_field):
     root, mask = np.sqrt(np.maximum(phase, 0)), labels > 0
     tiled = typical_diameter(np.tile(root, (3, 4)), np.tile(mask, (3, 4)))
     assert tiled == pytest.approx(typical_diameter(root, mask), rel=0.15)
+
+
+def test_one_textured_cell_that_fills_the_frame_has_its_own_diameter():
+    y, x = np.mgrid[-70:70, -70:70]
+    granules = 0.2 * np.sin(y / 2.5) * np.sin(x / 2.5)
+    cell = np.where(y**2 + x**2 < 50**2, 1.5 + granules, 0).astype(np.float32)
+    assert typical_diameter(cell, cell > 0.5) == pytest.approx(100, rel=0.05)

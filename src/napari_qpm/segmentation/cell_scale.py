@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.measure import regionprops
 
 __all__ = ["blob_response", "typical_diameter"]
 
@@ -14,6 +16,11 @@ _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 10
 _N_SCALES = 12
 _REACH = 4.0
+_DIAMETER_PER_SIGMA = 2 * math.sqrt(2)
+_LEAST_SOLIDITY = 0.9
+_MOST_CONTACT = 0.1
+_DISK_RESPONSE = 2 / math.e
+"""Response in the middle of a flat disk of height 1 at its own scale."""
 _LARGEST_SIDE_PX = 1024
 
 
@@ -31,8 +38,10 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
 
     The maxima of the scale-normalised Laplacian over position and scale are blobs of
     known diameter. Their median is weighted by the cubed response, so that granules
-    inside cells, many but weak, do not count. Frames above 1024 pixels are binned
-    first; cells below about ten pixels are then too small to be sized.
+    inside cells, many but weak, do not count. A round piece of the mask beyond the
+    largest scale counts as one blob, and those inside it do not: a single cell may fill
+    most of a small frame. Frames above 1024 pixels are binned first; cells below about
+    ten pixels are then too small to be sized.
 
     Parameters
     ----------
@@ -51,13 +60,50 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
     if step > 1 and min(image.shape) >= step:
         inside = _binned(mask.astype(np.float32), step) >= 0.5
         return float(step) * typical_diameter(_binned(image, step), inside)
-    diameters, weights = _blobs(image, mask, _scales(image.shape))
+    sigmas = _scales(image.shape)
+    large = _large_round_pieces(image, mask, _DIAMETER_PER_SIGMA * sigmas[-1])
+    diameters, weights = _blobs(image, mask & ~large.mask, sigmas)
+    diameters = np.concatenate([diameters, large.diameters])
+    weights = np.concatenate([weights, large.responses**3])
     if diameters.size == 0:
         n_components = max(ndimage.label(mask)[1], 1)
         return float(2 * np.sqrt(max(mask.sum(), 1) / n_components / np.pi))
     order = np.argsort(diameters)
     share = np.cumsum(weights[order]) - weights[order] / 2
     return float(np.interp(0.5, share / weights.sum(), diameters[order]))
+
+
+@dataclass(frozen=True)
+class _LargePieces:
+    """Round pieces of a mask that are beyond the largest scale."""
+
+    mask: NDArray[np.bool_]
+    diameters: NDArray[np.float64]
+    responses: NDArray[np.float64]
+
+
+def _large_round_pieces(
+    image: NDArray[np.float32], mask: NDArray[np.bool_], larger_than: float
+) -> _LargePieces:
+    pieces, _ = ndimage.label(mask)
+    found = [
+        piece
+        for piece in regionprops(pieces, intensity_image=image)
+        if piece.equivalent_diameter_area > larger_than
+        and piece.solidity > _LEAST_SOLIDITY
+        and _contact(pieces == piece.label) < _MOST_CONTACT * piece.perimeter
+    ]
+    return _LargePieces(
+        np.isin(pieces, [piece.label for piece in found]),
+        np.array([piece.equivalent_diameter_area for piece in found]),
+        np.array([_DISK_RESPONSE * piece.intensity_mean for piece in found]),
+    )
+
+
+def _contact(piece: NDArray[np.bool_]) -> int:
+    """Return how many pixels of a piece lie on the frame's border; a layer has many."""
+    sides = (piece[0], piece[-1], piece[:, 0], piece[:, -1])
+    return int(sum(side.sum() for side in sides))
 
 
 def _binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
@@ -86,7 +132,7 @@ def _blobs(
         peak &= (here > finer) & (here > coarser)
         a, b, c = (level[peak].astype(float) for level in (finer, here, coarser))
         vertex = (a - c) / (2 * (a - 2 * b + c))
-        diameters.append(2 * np.sqrt(2) * sigmas[k] * np.exp(vertex * step))
+        diameters.append(_DIAMETER_PER_SIGMA * sigmas[k] * np.exp(vertex * step))
         weights.append(b**3)
     return np.concatenate(diameters), np.concatenate(weights)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import pickle
 
 import dask.array as da
 import numpy as np
@@ -297,3 +298,11 @@ def test_record_of_a_map_is_plain_json():
     assert stored["unit"] == "rad"
     assert stored["pixel_size_um"] == [0.5, 0.5]
     assert stored["acquisition"]["name"] == "array"
+
+
+def test_acquisition_travels_to_another_process_after_its_frames_were_used(rng):
+    frames = rng.integers(0, 255, (3, 1, 8, 9), dtype=np.uint8)
+    acquisition = Acquisition.from_array(frames, "off-axis")
+    expected = acquisition.frames[1].compute()
+    copy = pickle.loads(pickle.dumps(acquisition))
+    np.testing.assert_array_equal(copy.frames[1].compute(), expected)

@@ -290,6 +290,16 @@ class ArraySource:
         return np.asarray(self._array[t])
 
 
+@dataclass(frozen=True)
+class _FrameLoader:
+    """Reads the frame of a dask block; a class, so that it can travel to a worker."""
+
+    source: FrameSource
+
+    def __call__(self, block_id: tuple[int, ...]) -> NDArray[Any]:
+        return self.source.read(block_id[0])[None]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Acquisition:
     """One field of view over time, `(T, C, Y, X)`, with what is known of its optics.
@@ -401,11 +411,8 @@ class Acquisition:
 
         t, c, y, x = self.shape
 
-        def load(block_id: tuple[int, ...]) -> NDArray[Any]:
-            return self.read(block_id[0])[None]
-
         return da.map_blocks(
-            load,
+            _FrameLoader(self.source),
             chunks=((1,) * t, (c,), (y,), (x,)),
             dtype=self.dtype,
             meta=np.empty((0, 0, 0, 0), self.dtype),

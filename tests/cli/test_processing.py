@@ -284,6 +284,11 @@ def test_missing_calibration_is_named_when_mass_is_required(
     assert outcome.code == 1
     assert "needs wavelength_nm" in outcome.stderr
     assert "--set-instrument wavelength_nm=" in outcome.stderr
+    remedy = ("--set-instrument", "wavelength_nm=532")
+    assert not (tmp_path / "out" / "plain" / "phase.ome.zarr").exists()
+    arguments = ("run", tmp_path / "p.yaml", path, "-o", tmp_path / "out")
+    assert qpm_command(*arguments, *remedy).code == 0
+    assert "dry_mass_pg" in pd.read_csv(tmp_path / "out" / "plain" / "cells.csv")
 
 
 @pytest.mark.parametrize(

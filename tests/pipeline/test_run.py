@@ -206,6 +206,9 @@ def test_frame_on_another_level_is_shifted_once(
         result = run_pipeline(Pipeline(), shifted, tmp_path)
         # One float32 rounding of a value near 2 pi.
         np.testing.assert_allclose(result.phase_map.phase, truth, atol=2e-6)
+    steps = {step.name: step for step in result.phase_map.history}
+    offsets = steps["stabilise"].parameters["offsets"]
+    np.testing.assert_allclose(offsets, [0, 0, -TWO_PI, 0])
 
 
 def test_levels_are_left_alone_when_not_wanted(
@@ -281,6 +284,19 @@ def test_missing_wavelength_leaves_out_picograms_only(
     assert result.table is not None
     assert "area_um2" in result.table
     assert "dry_mass_pg" not in result.table
+    (reason,) = (
+        why for why, columns in result.left_out.items() if "dry_mass_pg" in columns
+    )
+    assert "needs wavelength_nm" in reason
+
+
+def test_doubtful_frames_are_told_with_their_reason(tmp_path: Path) -> None:
+    crowded = simulate("polarization", n_frames=2, shape=(128, 128), n_cells=30)
+    pipeline = Pipeline(segment=None)
+    result = run_pipeline(pipeline, crowded.acquisition, tmp_path)
+    assert set(result.warnings) == {0, 1}
+    assert "The background is doubtful" in result.warnings[0]
+    assert result.summary()["warnings"]["1"] == result.warnings[1]
 
 
 def test_progress_counts_frames_in_each_stage(

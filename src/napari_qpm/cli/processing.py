@@ -159,7 +159,11 @@ def run(
     ],
     inputs: Inputs,
     output_folder: OutputFolder,
+    modality: ModalityName = None,
+    wavelength_nm: Wavelength = None,
+    pixel_size_um: PixelSize = None,
     reference: Reference = None,
+    set_instrument: SetInstrument = None,
     overwrite: Overwrite = False,
     scheduler: Scheduler = None,
     json: Json = False,
@@ -168,7 +172,11 @@ def run(
     with command_output(json) as output:
         from napari_qpm.pipeline import Pipeline
 
-        pipeline = Pipeline.load(pipeline_file)
+        described = Pipeline.load(pipeline_file).to_dict()
+        known = instrument_values(set_instrument, wavelength_nm, pixel_size_um)
+        described["instrument"] |= known
+        described["modality"] = modality or described["modality"]
+        pipeline = Pipeline.parse(described)
         _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
 
 

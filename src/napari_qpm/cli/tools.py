@@ -1,5 +1,7 @@
 """Commands around processing: engines, simulate, view, demo, warm."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,7 +81,15 @@ def demo(
         outcome = run_demo(output_folder, output.token, output.report)
         output.result(outcome.summary(), outcome.describe())
     if not (headless or json) and can_show():
-        view([outcome.recording])
+        _show([outcome.recording, outcome.result.folder])
+
+
+def _show(paths: list[Path]) -> None:
+    """Open napari in its own process: a missing graphics driver must not fail us."""
+    command = [sys.executable, "-m", "napari_qpm", "view", *map(str, paths)]
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        typer.echo(f"napari could not open a window (exit status {status}).", err=True)
 
 
 def warm(json: Json = False) -> None:

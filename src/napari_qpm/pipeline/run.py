@@ -20,9 +20,11 @@ from napari_qpm.io.table import write_table
 from napari_qpm.io.zarr_reader import own_record
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import column_units
+from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.pipeline.description import Pipeline
 from napari_qpm.pipeline.files import make_folder
 from napari_qpm.pipeline.stages import (
+    WARNING,
     Stage,
     first_usable_frame,
     level_frames,
@@ -45,7 +47,7 @@ __all__ = ["PHASE_NAME", "TABLE_NAME", "RunResult", "input_record", "run_pipelin
 PHASE_NAME = "phase.ome.zarr"
 TABLE_NAME = "cells"
 PIPELINE_NAME = "pipeline.yaml"
-PLAN_NAME = ".levels.json"
+PLAN_PREFIX = ".levels-"
 DESCRIPTION = "description"
 """Key of the whole pipeline in a result's record."""
 CELLS = "cells"
@@ -89,6 +91,24 @@ class RunResult:
     failures: dict[int, str] = field(default_factory=dict)
     n_resumed: int = 0
 
+    @property
+    def warnings(self) -> dict[int, str]:
+        """Frames whose phase is doubtful, with the reason."""
+        return {
+            t: str(notes[WARNING])
+            for t, notes in enumerate(self.phase_map.frame_notes)
+            if WARNING in notes
+        }
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """Columns that the table lacks, by what they would need."""
+        reasons: dict[str, list[str]] = {}
+        missing = {} if self.table is None else self.table.attrs.get("missing", {})
+        for column, reason in missing.items():
+            reasons.setdefault(reason, []).append(column)
+        return reasons
+
     def summary(self) -> dict[str, Any]:
         """Return plain values for a report."""
         return {
@@ -99,6 +119,8 @@ class RunResult:
             "n_rows": None if self.table is None else len(self.table),
             "n_resumed": self.n_resumed,
             "failures": {str(t): reason for t, reason in self.failures.items()},
+            "warnings": {str(t): reason for t, reason in self.warnings.items()},
+            "left_out": self.left_out,
             "notes": list(self.phase_map.acquisition.notes),
         }
 
@@ -143,10 +165,10 @@ def run_pipeline(
     first = first_usable_frame(retrieval, running.token)
     history = (*retrieval.acquisition.history, retrieval.step)
     context = one_frame(first[1], first[1].read(0)).replace(history=history)
+    if complete.measure is not None:
+        # Raises where dry mass is required and cannot be had: before the long work.
+        Calibration.of(context, measurement_parameters(complete))
     folder = make_folder(Path(folder))
-    plan = folder / PLAN_NAME
-    if overwrite:
-        plan.unlink(missing_ok=True)
     record = context.record() | input_record(complete, retrieval.acquisition)
     n_frames = acquisition.n_frames
     store = open_store(folder, record, context, n_frames, overwrite)
@@ -156,9 +178,20 @@ def run_pipeline(
         stage = Stage(store, n_frames, workers, running.token, running.report)
         retrieve_frames(stage, retrieval, first)
         if complete.stabilise:
-            level_frames(stage, plan, context.unit)
+            levelled = level_frames(stage, _plan(store), context.unit)
+            context = context.replace(history=(*history, *levelled))
         raw = retrieval.acquisition
         return finish(complete, stage, context, record, raw, n_resumed)
+
+
+def _plan(store: ResultStore) -> Path:
+    """Return where the levels of this store are planned; older plans are removed."""
+    identity = str((own_record(store.path) or {})["id"])
+    plan = store.path.parent / f"{PLAN_PREFIX}{identity[:12]}.json"
+    for other in plan.parent.glob(f"{PLAN_PREFIX}*.json"):
+        if other != plan:
+            other.unlink(missing_ok=True)
+    return plan
 
 
 def claim_cells(store: ResultStore, pipeline: Pipeline, overwrite: bool) -> None:

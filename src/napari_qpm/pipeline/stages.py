@@ -28,6 +28,7 @@ from napari_qpm.measurement import (
 from napari_qpm.pipeline.files import write_atomically
 from napari_qpm.pipeline.steps import Retrieval, Segmentation, one_frame
 from napari_qpm.pipeline.workers import Workers
+from napari_qpm.provenance import Step
 from napari_qpm.retrieval.series import level_offsets, thumbnail
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 PROBLEM = "problem"
+WARNING = "warning"
 LEVEL = "level_offset_rad"
 SATURATED = "saturated_pixels"
 
@@ -163,14 +165,15 @@ def retrieve_frames(
         stage.store.write_phase(frame.t, frame.phase, frame.notes)
 
 
-def level_frames(stage: Stage, plan: Path, unit: PhaseUnit) -> None:
+def level_frames(stage: Stage, plan: Path, unit: PhaseUnit) -> tuple[Step, ...]:
     """Shift frames that lie on another 2 pi level than the series.
 
+    Returns the provenance; nothing for a single frame or values that are no radians.
     The shifts are decided once and kept in `plan` until all are applied, so that a
     process that is killed between two frames shifts none of them twice.
     """
     if stage.n_frames < 2 or unit is not PhaseUnit.RADIANS:
-        return
+        return ()
     offsets = _planned_offsets(stage, plan)
     for t in np.flatnonzero(offsets).tolist():
         stage.token.raise_if_cancelled()
@@ -179,6 +182,7 @@ def level_frames(stage: Stage, plan: Path, unit: PhaseUnit) -> None:
         phase = stage.store.read_phase(t) + np.float32(offsets[t])
         notes = {**stage.store.notes[t], LEVEL: float(offsets[t])}
         stage.store.write_phase(t, phase, notes)
+    return (Step("stabilise", "", {"offsets": offsets.tolist()}),)
 
 
 def _planned_offsets(stage: Stage, plan: Path) -> NDArray[np.float64]:

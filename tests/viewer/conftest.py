@@ -87,6 +87,7 @@ class Mailbox:
     def follow(self, workflow: Workflow, timeout_s: float = 30.0) -> None:
         """Run posted calls until no job is left."""
         deadline = time.monotonic() + timeout_s
+        self.deliver()
         while workflow.job is not None:
             assert time.monotonic() < deadline, "the job did not come back"
             self.deliver()

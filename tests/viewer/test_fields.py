@@ -45,6 +45,13 @@ def test_a_copied_layer_finds_the_same_recording(viewer, recording):
     assert field_of(copy).acquisition is recording
 
 
+def test_a_recording_waits_for_the_dock_as_long_as_its_layer(viewer):
+    layer = show_recording(viewer, make_recording())
+    gc.collect()
+
+    assert field_of(layer).acquisition.name == "dish"
+
+
 def test_closing_a_viewer_frees_its_fields():
     viewer = ViewerModel()
     gone = weakref.ref(field_of(show_recording(viewer, make_recording())))

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 
 from napari_qpm.viewer.fields import field_of
-from napari_qpm.viewer.reader import get_reader
+from napari_qpm.viewer.reader import get_reader, read_recordings
 
 
 @pytest.fixture
@@ -90,3 +90,18 @@ def test_naparis_choice_dialog_offers_both_and_ours_opens_the_hologram(
 def test_choosing_us_for_a_plain_tiff_fails_with_a_message(plain, viewer, plugins):
     with pytest.raises(ValueError, match="refused the file"):
         viewer.open(plain, plugin="napari-qpm")
+
+
+def test_a_result_folder_opens_as_phase_with_its_cells(tmp_path):
+    from napari_qpm.pipeline import Pipeline, run_pipeline
+    from napari_qpm.specimens.samples import simulate
+
+    sample = simulate("phase", n_frames=2, shape=(128, 128), n_cells=2).acquisition
+    result = run_pipeline(Pipeline(), sample, tmp_path / "dish 4")
+
+    for path in (result.folder, result.paths["phase"]):
+        phase, cells = read_recordings(path)
+        assert (phase[1]["name"], phase[2]) == ("dish 4", "image")
+        assert (cells[1]["name"], cells[2]) == ("dish 4 cells", "labels")
+        assert cells[1]["scale"] == phase[1]["scale"]
+        np.testing.assert_array_equal(cells[0], result.labels)

@@ -4,6 +4,7 @@ from tests.viewer.conftest import FRAME, make_recording, show_recording
 
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.provenance import Step
+from napari_qpm.viewer.adoption import adopt
 from napari_qpm.viewer.fields import METADATA_KEY, Role, field_of
 from napari_qpm.viewer.frames import FrameLabels, FramePhase
 from napari_qpm.viewer.results import show_cells, show_phase
@@ -35,11 +36,13 @@ def phase_of(field, frames, value=1.0, background="tilt", grid=(1.0, 1.0)):
     return FramePhase(phase_map, frozenset(frames))
 
 
-def labels_of(frames, label=1):
+def labels_of(frames, label=1, **parameters):
     labels = np.zeros((3, *FRAME), np.int32)
     for t in frames:
         labels[t, :4, :4] = label
-    return FrameLabels(labels, frozenset(frames), Step("segment", "watershed"), {})
+    return FrameLabels(
+        labels, frozenset(frames), Step("segment", "watershed", parameters), {}
+    )
 
 
 def test_phase_lies_on_its_recording_at_any_grid(viewer, field):
@@ -64,6 +67,17 @@ def test_phase_layers_carry_their_record_and_fixed_contrast(viewer, field):
     limits = tuple(layer.contrast_limits)
     viewer.dims.set_point(0, 60.0)
     assert tuple(layer.contrast_limits) == limits
+
+
+def test_our_recording_hides_under_its_phase_and_layers_of_others_do_not(viewer, field):
+    show_phase(viewer, field, phase_of(field, range(3)))
+    assert not field.layer(Role.RECORDING).visible
+
+    mine = viewer.add_image(np.zeros((3, *FRAME), np.float32), name="mine")
+    adopted = adopt(mine)
+    show_phase(viewer, adopted, phase_of(adopted, range(3)))
+
+    assert mine.visible
 
 
 def test_running_again_updates_the_same_layer(viewer, field):
@@ -153,6 +167,15 @@ def test_a_new_frame_among_corrected_cells_can_be_undone(viewer, field):
     layer.undo()
 
     assert layer.data[1, 0, 0] == 1
+
+
+def test_cells_of_two_settings_are_never_mixed(viewer, field):
+    show_cells(viewer, field, labels_of(range(3)))
+
+    show_cells(viewer, field, labels_of([1], label=5, min_area=9))
+
+    assert field.done[Role.CELLS] == {1}
+    assert np.unique(field.layer(Role.CELLS).data).tolist() == [0, 5]
 
 
 def test_uncorrected_cells_are_replaced_in_place(viewer, field):

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 from tests.viewer.conftest import make_recording
 
+from napari_qpm.errors import MissingMetadataError, OutputError
 from napari_qpm.viewer.wording import (
     describe_recording,
     describe_table,
+    explain,
     mass_text,
     notes_in_words,
     preview_of,
@@ -72,3 +74,10 @@ def test_notes_lose_what_only_helps_in_a_script():
     note = "Recognised as off-axis: One set. Correct with modality=… if this is wrong."
 
     assert notes_in_words([note]) == ["Recognised as off-axis: One set."]
+
+
+def test_errors_are_explained_without_jargon():
+    missing = MissingMetadataError("pixel_size_um", "Dry mass", "'dish'")
+
+    assert explain(missing) == "Dry mass needs the pixel size: fill it in above."
+    assert explain(OutputError("The disk is full.")) == "The disk is full."

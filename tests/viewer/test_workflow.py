@@ -8,13 +8,13 @@ from napari.components import ViewerModel
 from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
 from napari_qpm.acquisition import Modality
-from napari_qpm.errors import OutputError, ParameterError, QPMError
+from napari_qpm.errors import ParameterError, QPMError
 from napari_qpm.jobs import FinishReason, JobState, Progress
 from napari_qpm.viewer import workflow as workflow_module
 from napari_qpm.viewer.fields import METADATA_KEY, Role, field_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.tasks import Task
-from napari_qpm.viewer.workflow import Scope, Workflow, explain
+from napari_qpm.viewer.workflow import Scope, Workflow
 
 WAIT_S = 10
 
@@ -255,6 +255,7 @@ def test_a_closed_workflow_leaves_no_callbacks_on_the_viewer(viewer, mailbox):
     assert len(viewer.layers.events.removed.callbacks) == before
     show_recording(viewer, make_recording())
     assert workflow.field is None
+    mailbox.deliver()
     del workflow
     gc.collect()
     assert gone() is None
@@ -333,6 +334,38 @@ def test_wavelength_and_pixel_size_can_be_filled_in_later(workflow, viewer, mail
     }
 
 
+def test_a_fact_that_the_phase_depends_on_asks_to_retrieve_again(
+    workflow, viewer, mailbox
+):
+    show_recording(viewer, make_recording())
+    workflow.run_all()
+    mailbox.follow(workflow)
+
+    workflow.set_instrument(phase_unit="waves")
+    assert workflow.next_step() is StepName.RETRIEVE
+    assert workflow.field.phase_map.acquisition.instrument.phase_unit == "rad"
+    before = np.array(viewer.layers["dish phase"].data)
+    workflow.run(StepName.RETRIEVE)
+    mailbox.follow(workflow)
+
+    assert workflow.is_done(StepName.RETRIEVE)
+    # One wave is 2 pi radians; both were levelled by the same fit.
+    scaled = viewer.layers["dish phase"].data / (2 * np.pi)
+    np.testing.assert_allclose(scaled, before, atol=1e-4)
+
+
+def test_closing_a_viewer_examines_no_layer_on_its_way(viewer, mailbox):
+    workflow = Workflow(viewer, post=mailbox.post)
+    for _ in range(3):
+        viewer.add_image(np.zeros((64, 64), np.uint8))
+
+    viewer.layers.clear()
+    mailbox.deliver()
+
+    assert workflow.job is None
+    workflow.close()
+
+
 def test_an_impossible_wavelength_changes_nothing(workflow, viewer):
     show_recording(viewer, make_recording())
 
@@ -369,6 +402,7 @@ def test_layers_of_others_are_examined_off_the_gui_thread(workflow, viewer, mail
     fringes = 100 + 60 * np.cos(2 * np.pi * (0.25 * x + 0.2 * y))
     viewer.add_image((fringes + rng.normal(0, 2, fringes.shape)).astype(np.uint8))
 
+    mailbox.deliver()
     assert workflow.job is not None
     mailbox.follow(workflow)
 
@@ -462,15 +496,6 @@ def test_a_place_that_cannot_be_written_is_told_and_the_table_stays(
     assert len(messages) == 1
     assert "cannot be written" in messages[0]
     assert workflow.field.table is not None
-
-
-def test_errors_are_explained_without_jargon():
-    from napari_qpm.errors import MissingMetadataError
-
-    missing = MissingMetadataError("pixel_size_um", "Dry mass", "'dish'")
-
-    assert explain(missing) == "Dry mass needs the pixel size: fill it in above."
-    assert explain(OutputError("The disk is full.")) == "The disk is full."
 
 
 def test_phase_of_a_single_image_needs_no_time_axis(workflow, viewer, mailbox):

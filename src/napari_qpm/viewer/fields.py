@@ -66,6 +66,7 @@ class FieldOfView:
         self.is_inspected = not is_adopted or acquisition.modality is not None
         self.edits: dict[str, Any] = {}
         self.is_corrected = False
+        self.is_outdated = False
         self.phase_map: PhaseMap | None = None
         self.table: pd.DataFrame | None = None
         self.missing_columns: dict[str, str] = {}
@@ -90,7 +91,9 @@ class FieldOfView:
         self._layers.pop(role, None)
         self.done.pop(role, None)
         if role is Role.PHASE:
-            self.phase_map = None
+            self.phase_map, self.is_outdated = None, False
+        if role is Role.CELLS:
+            self.cells_step, self.outlines = None, {}
 
     def mark_corrected(self) -> None:
         """Remember that the user corrected the cells by hand; nothing replaces them."""
@@ -123,8 +126,8 @@ class FieldOfView:
 _fields: "weakref.WeakKeyDictionary[Layer, FieldOfView]" = weakref.WeakKeyDictionary()
 
 # Readers return data, not layers. The recording waits here, under a name that the
-# layer's metadata carries, until somebody asks for it; the lazy data of the layer keep
-# the recording alive exactly as long as they exist.
+# layer's metadata carries, until somebody asks for it; the lazy data of the layer
+# (`layers.recording_layer`) keep the recording alive exactly as long as they exist.
 _waiting: "weakref.WeakValueDictionary[str, Acquisition]" = (
     weakref.WeakValueDictionary()
 )

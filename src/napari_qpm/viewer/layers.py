@@ -4,6 +4,7 @@ Channels come first, ``(C, T, Y, X)``: napari aligns layers by their last axes, 
 then do phase and labels ``(T, Y, X)`` lie on the recording they were made from.
 """
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,10 +127,11 @@ def recording_layer(acquisition: Acquisition) -> LayerTuple:
     """Return the layer data of a recording: lazy, one chunk a frame."""
     geometry = scaled_geometry(acquisition)
     keywords = geometry.keywords()
+    frames = _live_frames(acquisition)
     if acquisition.shape[1] == 1:
-        data = acquisition.frames[:, 0]
+        data = frames[:, 0]
     else:
-        data = acquisition.frames.transpose(1, 0, 2, 3)
+        data = frames.transpose(1, 0, 2, 3)
         keywords = {
             "scale": (1.0, *geometry.scale),
             "units": ("pixel", *geometry.units),
@@ -145,6 +147,37 @@ def recording_layer(acquisition: Acquisition) -> LayerTuple:
         "metadata": recording_metadata(acquisition),
     }
     return data, keywords, "image"
+
+
+class _FrameReader:
+    """Reads frames for napari, and keeps their recording alive as long as they are.
+
+    Parameters
+    ----------
+    acquisition
+        The recording; `fields.claim_recording` finds it while a layer's data exist.
+    """
+
+    def __init__(self, acquisition: Acquisition):
+        self.acquisition = acquisition
+
+    def __call__(self, block_id: tuple[int, ...]) -> NDArray[Any]:
+        return self.acquisition.read(block_id[0])[None]
+
+
+def _live_frames(acquisition: Acquisition) -> Any:
+    """Return lazy frames ``(T, C, Y, X)`` that hold on to their recording."""
+    import dask.array as da
+
+    t, c, y, x = acquisition.shape
+    return da.map_blocks(
+        _FrameReader(acquisition),
+        chunks=((1,) * t, (c,), (y,), (x,)),
+        dtype=acquisition.dtype,
+        meta=np.empty((0, 0, 0, 0), acquisition.dtype),
+        # A name of our own: dask would hash the whole recording to find one.
+        name=f"recording-{uuid.uuid4().hex}",
+    )
 
 
 def contrast_limits(

@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_qpm.viewer.layers import LayerTuple, recording_layer
+from napari_qpm.viewer.layers import (
+    LayerTuple,
+    recording_layer,
+    scaled_geometry,
+)
 
 __all__ = ["get_reader", "read_recordings"]
 
@@ -32,12 +36,36 @@ def get_reader(path: PathLike | Sequence[PathLike]) -> Reader | None:
 
 
 def read_recordings(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:
-    """Return one Image layer for each field of view in these files or folders."""
+    """Return one Image layer for each field of view in these files or folders.
+
+    A result of ours, or the folder it lies in, also gives its cells as Labels.
+    """
     from napari_qpm.io import open_all
+    from napari_qpm.pipeline.results import is_result
 
     layers: list[LayerTuple] = []
     for one in _as_paths(path):
-        layers += [recording_layer(acquisition) for acquisition in open_all(one)]
+        if is_result(one):
+            layers += _result_layers(one)
+        else:
+            layers += [recording_layer(acquisition) for acquisition in open_all(one)]
+    return layers
+
+
+def _result_layers(path: Path) -> list[LayerTuple]:
+    """Return the phase of a result of ours, named after its folder, and its cells."""
+    from napari_qpm.io import open_acquisition
+    from napari_qpm.pipeline.results import phase_path, read_cells
+
+    place = phase_path(path)
+    phase = open_acquisition(place)
+    if phase.name == phase_path(Path()).name.partition(".")[0]:
+        phase = phase.replace(name=place.resolve().parent.name)
+    layers = [recording_layer(phase)]
+    cells = read_cells(place)
+    if cells is not None:
+        keywords = scaled_geometry(phase).keywords() | {"name": f"{phase.name} cells"}
+        layers.append((cells, keywords, "labels"))
     return layers
 
 

@@ -40,7 +40,7 @@ def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) ->
         frames = frames | known
     field.phase_map = phase_map
     field.done[Role.PHASE] = frozenset(frames)
-    field.table = None
+    field.table, field.is_outdated = None, False
     limits = phase_limits(phase_map, frames)
     placed = geometry_of(field).zoomed(phase_map.grid_scale).keywords()
     if layer is None:
@@ -72,28 +72,43 @@ def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) ->
 
 
 def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -> None:
-    """Show cells in the field's cells layer; hand-corrected ones are kept."""
+    """Show cells in the field's cells layer; hand-corrected ones are kept.
+
+    A few frames join what is there if they were made in the same way.
+    """
     labels, frames = result.labels, result.frames
     layer = present(viewer, field, Role.CELLS)
     known = field.done.get(Role.CELLS, frozenset())
-    field.table, field.cells_step = None, result.step
-    field.outlines = field.outlines | result.outlines
-    fits = layer is not None and tuple(layer.data.shape) == tuple(labels.shape)
-    if layer is not None and fits and not frames >= known:
+    field.table = None
+    if layer is not None and not frames >= known and _can_join(field, layer, result):
+        field.outlines |= result.outlines
         field.done[Role.CELLS] = known | frames
         _update_frames(field, layer, labels, frames)
-    elif layer is not None and field.is_corrected:
+        layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
+        return
+    if layer is not None and field.is_corrected:
         layer.name = f"{layer.name} (corrected)"
         field.detach(Role.CELLS)
-        _add_cells(viewer, field, labels, frames)
-    elif layer is not None:
-        field.done[Role.CELLS] = frames
-        layer.data = labels
-        placed = _cells_geometry(field)
-        layer.scale, layer.translate = placed["scale"], placed["translate"]
-        layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
-    else:
-        _add_cells(viewer, field, labels, frames)
+        layer = None
+    field.done[Role.CELLS] = frames
+    field.cells_step, field.outlines = result.step, dict(result.outlines)
+    if layer is None:
+        _add_cells(viewer, field, labels)
+        return
+    layer.data = labels
+    placed = _cells_geometry(field)
+    layer.scale, layer.translate = placed["scale"], placed["translate"]
+    layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
+
+
+def _can_join(field: FieldOfView, layer: "Labels", result: FrameLabels) -> bool:
+    step = field.cells_step
+    return (
+        step is not None
+        and (step.engine, step.parameters)
+        == (result.step.engine, result.step.parameters)
+        and tuple(layer.data.shape) == tuple(result.labels.shape)
+    )
 
 
 def show_scales(viewer: "ViewerModel", layer: Any, field: FieldOfView) -> None:
@@ -111,10 +126,7 @@ def present(viewer: "ViewerModel", field: FieldOfView, role: Role) -> "Any | Non
     return layer
 
 
-def _add_cells(
-    viewer: "ViewerModel", field: FieldOfView, labels: Any, frames: frozenset[int]
-) -> None:
-    field.done[Role.CELLS] = frames
+def _add_cells(viewer: "ViewerModel", field: FieldOfView, labels: Any) -> None:
     layer = _add(viewer, field, Role.CELLS, labels, **_cells_geometry(field))
     layer.opacity = 1.0
     layer.contour = _outline_width(layer.data.shape)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
+from napari_qpm.errors import MissingMetadataError, QPMError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,7 @@ __all__ = [
     "UNIT_TITLES",
     "describe_recording",
     "describe_table",
+    "explain",
     "layout_title",
     "mass_text",
     "notes_in_words",
@@ -168,3 +170,13 @@ def describe_table(
         remedy = f"fill in {' and '.join(unknown)} above, then measure again"
         words += f". No dry mass: {remedy if unknown else missing[MASS]}"
     return words if words.endswith(".") else words + "."
+
+
+def explain(error: BaseException, title: str = "") -> str:
+    """Return an error as a sentence for the viewer's user."""
+    if isinstance(error, MissingMetadataError):
+        word = FIELD_WORDS.get(error.field, error.field)
+        return f"{str(error).partition(' needs ')[0]} needs {word}: fill it in above."
+    if isinstance(error, QPMError):
+        return str(error)
+    return f"{title or 'The job'} failed ({type(error).__name__}): {error}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_qpm.acquisition import Acquisition, Modality
-from napari_qpm.errors import MissingMetadataError, QPMError
+from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
+from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, FinishReason, Job, ReportProgress, Status
 from napari_qpm.viewer.adoption import adopt, assume_layout
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, unwrap
@@ -29,7 +29,7 @@ from napari_qpm.viewer.tasks import (
     retrieve_task,
     segment_task,
 )
-from napari_qpm.viewer.wording import FIELD_WORDS
+from napari_qpm.viewer.wording import explain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -130,6 +130,7 @@ class Workflow:
         changed = self.field.acquisition.replace(modality=modality)
         self.field.acquisition = assume_layout(changed)
         self.field.is_inspected = True
+        self.field.is_outdated = self.field.phase_map is not None
         self._update_records()
 
     def set_instrument(self, **values: Any) -> None:
@@ -148,10 +149,13 @@ class Workflow:
         if field.acquisition.instrument == old:
             return
         field.edits |= values
-        if field.phase_map is not None:
-            resolved = field.phase_map.acquisition.with_instrument(**values)
-            field.phase_map = field.phase_map.replace(acquisition=resolved)
         field.table = None
+        if set(values) <= _free_facts(field.acquisition):
+            if field.phase_map is not None:
+                resolved = field.phase_map.acquisition.with_instrument(**values)
+                field.phase_map = field.phase_map.replace(acquisition=resolved)
+        else:
+            field.is_outdated = field.phase_map is not None
         if {"pixel_size_um", "frame_interval_s"} & set(values):
             place_layers(field)
         self._update_records()
@@ -186,7 +190,8 @@ class Workflow:
                 self.problem = str(error)
         self.field = field
         self.changed.emit()
-        self._inspect_if_new()
+        # Later: closing a viewer selects one layer after the other on its way.
+        self._post(self._inspect_if_new)
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = unwrap(event.value)
@@ -199,7 +204,9 @@ class Workflow:
     def _inspect_if_new(self) -> None:
         """Find out what kind of recording a layer of others holds."""
         field = self.field
-        if field is None or field.is_inspected or self.job is not None:
+        if self._is_closed or field is None or field.is_inspected:
+            return
+        if self.job is not None:
             return
         field.is_inspected = True
         self._start(inspect_task(field))
@@ -249,13 +256,8 @@ class Workflow:
         field = self.field
         if field is None:
             return None
-        results = {
-            StepName.RETRIEVE: present(self.viewer, field, Role.PHASE),
-            StepName.SEGMENT: present(self.viewer, field, Role.CELLS),
-            StepName.MEASURE: field.table,
-        }
-        for step, result in results.items():
-            if result is None:
+        for step in StepName:
+            if not self.is_done(step):
                 return step if self.availability(step).is_ready else None
         return None
 
@@ -267,6 +269,8 @@ class Workflow:
         if step is StepName.MEASURE:
             return field.table is not None
         role = Role.PHASE if step is StepName.RETRIEVE else Role.CELLS
+        if role is Role.PHASE and field.is_outdated:
+            return False
         return present(self.viewer, field, role) is not None
 
     def run(self, step: StepName, scope: Scope = Scope.ALL) -> None:
@@ -392,14 +396,14 @@ class Workflow:
         self.failed.emit(explain(error, title))
 
 
-def explain(error: BaseException, title: str = "") -> str:
-    """Return an error as a sentence for the viewer's user."""
-    if isinstance(error, MissingMetadataError):
-        word = FIELD_WORDS.get(error.field, error.field)
-        return f"{str(error).partition(' needs ')[0]} needs {word}: fill it in above."
-    if isinstance(error, QPMError):
-        return str(error)
-    return f"{title or 'The job'} failed ({type(error).__name__}): {error}"
+def _free_facts(acquisition: Acquisition) -> set[str]:
+    """Return the instrument fields that phase, once retrieved, does not depend on."""
+    free = {"wavelength_nm", "pixel_size_um", "frame_interval_s"}
+    in_length = (PhaseUnit.NANOMETRES, PhaseUnit.MICROMETRES)
+    if acquisition.instrument.phase_unit in in_length:
+        # Such images are turned into radians with the wavelength.
+        free.discard("wavelength_nm")
+    return free
 
 
 def _is_image(layer: "Layer") -> bool:

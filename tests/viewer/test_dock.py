@@ -175,6 +175,8 @@ def test_missing_values_are_shown_and_filled_in(make_napari_viewer_proxy, qtbot)
     dock = QPMDock(viewer)
     viewer.window.add_dock_widget(dock)
     assert dock.recording.wavelength.text() == "unknown"
+    wanted = "For picograms, fill in the wavelength and the pixel size."
+    assert wanted in dock.job.sentence.text()
     dock.run_all.click()
     wait_for_job(qtbot, dock)
     assert "fill in" in dock.table.summary.text()

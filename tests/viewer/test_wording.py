@@ -81,3 +81,10 @@ def test_errors_are_explained_without_jargon():
 
     assert explain(missing) == "Dry mass needs the pixel size: fill it in above."
     assert explain(OutputError("The disk is full.")) == "The disk is full."
+
+
+def test_pages_of_foreign_errors_are_cut():
+    text = explain(ValueError("deep inside " * 100), "Retrieve phase")
+
+    assert text.startswith("Retrieve phase failed (ValueError): deep inside")
+    assert len(text) < 300

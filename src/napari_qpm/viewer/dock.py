@@ -27,6 +27,7 @@ from napari_qpm.viewer.recording_box import RecordingBox
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.step_box import StepBox
 from napari_qpm.viewer.table_box import TableBox
+from napari_qpm.viewer.wording import gaps_in_words
 from napari_qpm.viewer.workflow import Scope, Workflow
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ class QPMDock(QWidget):
             hint = DONE_HINT
         elif workflow.field is not None and not hint:
             hint = workflow.availability(StepName.RETRIEVE).reason
+        if workflow.acquisition is not None and not workflow.is_done(StepName.MEASURE):
+            gaps = gaps_in_words(workflow.acquisition.missing())
+            hint += f" For picograms, fill in {gaps}." if gaps else ""
         return " ".join(part for part in (self._last, workflow.note, hint) if part)
 
     def _scope(self) -> Scope:

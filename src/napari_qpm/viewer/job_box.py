@@ -66,6 +66,5 @@ class JobBox(QWidget):
         is_cancelling = status.state is JobState.CANCELLING
         self.cancel.setEnabled(not is_cancelling)
         self.cancel.setText("Cancelling…" if is_cancelling else "Cancel")
-        words = [job.title, progress.message if progress.total else "", ""]
-        words[2] = status.describe()
-        self.sentence.setText(": ".join(word for word in (words[0], words[2]) if word))
+        told = status.describe()
+        self.sentence.setText(f"{job.title}: {told}" if told else job.title)

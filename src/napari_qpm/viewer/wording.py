@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ __all__ = [
     "describe_recording",
     "describe_table",
     "explain",
+    "gaps_in_words",
     "layout_title",
     "mass_text",
     "notes_in_words",
@@ -99,6 +101,8 @@ FIELD_WORDS = {
     "modality": "the kind of recording",
 }
 
+MASS_FACTS = ("wavelength_nm", "pixel_size_um", "phase_unit")
+LONGEST_REASON = 200
 MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
 INCREMENT = "refractive_increment_ml_g"
 PREVIEW = {
@@ -140,6 +144,11 @@ def _number(pattern: str, value: float) -> str:
     return pattern.format(value) if math.isfinite(value) else "–"
 
 
+def gaps_in_words(gaps: Iterable[str]) -> str:
+    """Return what a user can fill in to get picograms; empty when all is known."""
+    return " and ".join(FIELD_WORDS[gap] for gap in MASS_FACTS if gap in set(gaps))
+
+
 def describe_table(
     table: "pd.DataFrame", missing: Mapping[str, str], gaps: Iterable[str] = ()
 ) -> str:
@@ -166,8 +175,8 @@ def describe_table(
     if INCREMENT in table and n_rows:
         words += f" (increment {table[INCREMENT].iloc[0]:g} mL/g)"
     if MASS in missing:
-        unknown = [FIELD_WORDS[gap] for gap in gaps if gap in FIELD_WORDS]
-        remedy = f"fill in {' and '.join(unknown)} above, then measure again"
+        unknown = gaps_in_words(gaps)
+        remedy = f"fill in {unknown} above, then measure again"
         words += f". No dry mass: {remedy if unknown else missing[MASS]}"
     return words if words.endswith(".") else words + "."
 
@@ -179,4 +188,6 @@ def explain(error: BaseException, title: str = "") -> str:
         return f"{str(error).partition(' needs ')[0]} needs {word}: fill it in above."
     if isinstance(error, QPMError):
         return str(error)
-    return f"{title or 'The job'} failed ({type(error).__name__}): {error}"
+    # Others can be pages long; the log has all of it.
+    reason = textwrap.shorten(str(error), LONGEST_REASON, placeholder="…")
+    return f"{title or 'The job'} failed ({type(error).__name__}): {reason}"

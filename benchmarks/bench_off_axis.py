@@ -20,7 +20,7 @@ from napari_qpm.acquisition import Acquisition
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
 from napari_qpm.retrieval._surface_kernels import phase_of
-from napari_qpm.retrieval.off_axis_engine import Demodulator
+from napari_qpm.retrieval.demodulation import Demodulator
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -110,7 +110,9 @@ def demodulate(report, shape, budget_s):
         )
     )
     ours = error(phase_of(full.field(stack))[0][0], truth)
-    theirs = min(error(sign * peer(frame, padding=least)()[0], truth) for sign in (1, -1))
+    theirs = min(
+        error(sign * peer(frame, padding=least)()[0], truth) for sign in (1, -1)
+    )
     print(f"rms error [rad]: ours {ours:.4f}, qpretrieve float64 {theirs:.4f}")
     goal = "P1" if square else "P2"
     same, default = (10, 80) if square else (30, 300)
@@ -121,7 +123,9 @@ def demodulate(report, shape, budget_s):
             )
         )
     report.add_goal(
-        harness.Goal(goal, "error over qpretrieve's", ours / theirs, 1.2, at_least=False)
+        harness.Goal(
+            goal, "error over qpretrieve's", ours / theirs, 1.2, at_least=False
+        )
     )
 
 

@@ -13,7 +13,7 @@ import tifffile
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
-from napari_qpm.retrieval.off_axis_engine import Demodulator
+from napari_qpm.retrieval.demodulation import Demodulator
 
 FILES = {
     "glioblastoma": "oah-glioblastoma/Glioblastoma.jpg",

@@ -8,7 +8,7 @@ from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import LayoutError, ParameterError, SidebandError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
-from napari_qpm.retrieval.off_axis_engine import Demodulator
+from napari_qpm.retrieval.demodulation import Demodulator
 
 SHAPE = (240, 300)
 

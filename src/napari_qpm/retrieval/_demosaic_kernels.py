@@ -13,6 +13,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_qpm.retrieval._arctangent import FAST, arctangent
+
 __all__ = [
     "angle_fringe_rows",
     "angle_phase_rows",
@@ -24,49 +26,14 @@ __all__ = [
 
 Rows = NDArray[np.float32]
 
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
-_kernel = nb.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+_kernel = nb.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 _inline = nb.njit(
-    nogil=True, cache=True, fastmath=_FAST, error_model="numpy", inline="always"
+    nogil=True, cache=True, fastmath=FAST, error_model="numpy", inline="always"
 )
 
-_HALF_PI = np.float32(np.pi / 2)
-_PI = np.float32(np.pi)
 _TWO_PI = np.float32(2 * np.pi)
 _TURNS = np.float32(1 / (2 * np.pi))
 _TINY = np.float32(1e-30)
-
-# Odd minimax polynomial of atan on [0, 1], fitted by Lawson's iteration: largest error
-# 2.5e-7 rad, about one rounding of a float32 at pi.
-_A1 = np.float32(0.9999961115494592)
-_A3 = np.float32(-0.33317368048271734)
-_A5 = np.float32(0.1980781548216361)
-_A7 = np.float32(-0.1323334172848875)
-_A9 = np.float32(0.07962366505484081)
-_A11 = np.float32(-0.0336042138535109)
-_A13 = np.float32(0.00681179097903277)
-
-
-@_inline
-def _arctangent(sine: Any, cosine: Any) -> Any:
-    """Return atan2(sine, cosine) to 4e-7 rad; 0 for (0, 0)."""
-    height, width = abs(sine), abs(cosine)
-    is_steep = height > width
-    longer = height if is_steep else width
-    shorter = width if is_steep else height
-    ratio = shorter / (longer + _TINY)
-    square = ratio * ratio
-    angle = _A13
-    angle = angle * square + _A11
-    angle = angle * square + _A9
-    angle = angle * square + _A7
-    angle = angle * square + _A5
-    angle = angle * square + _A3
-    angle = angle * square + _A1
-    angle = angle * ratio
-    angle = _HALF_PI - angle if is_steep else angle
-    angle = _PI - angle if cosine < 0 else angle
-    return -angle if sine < 0 else angle
 
 
 @_inline
@@ -185,7 +152,7 @@ def mosaic_phase_rows(
         _weigh_row(same, other, patterns[1], y & 1, radius, sine)
         line = wrapped[y]
         for x in range(width):
-            line[x] = _arctangent(
+            line[x] = arctangent(
                 _interpolated(sine, x, taps), _interpolated(cosine, x, taps)
             )
 
@@ -199,7 +166,7 @@ def _fringe_row(
     width = cosine.shape[0]
     half, none, one = np.float32(0.5), np.float32(0), np.float32(1)
     for x in range(width):
-        wrapped[x] = _arctangent(sine[x], cosine[x])
+        wrapped[x] = arctangent(sine[x], cosine[x])
     for x in range(width):
         amplitude[x] = half * np.sqrt(cosine[x] * cosine[x] + sine[x] * sine[x])
     for x in range(width):
@@ -250,7 +217,7 @@ def angle_phase_rows(
         for x in range(width):
             cosine = np.float32(i0[x]) - np.float32(i90[x])
             sine = np.float32(i135[x]) - np.float32(i45[x])
-            line[x] = _arctangent(sine, cosine)
+            line[x] = arctangent(sine, cosine)
 
 
 @_kernel

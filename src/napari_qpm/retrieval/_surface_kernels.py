@@ -1,10 +1,9 @@
-"""Fused passes over whole frames: surface off, wrap; complex field to phase.
+"""Fused passes over frames: surface off, wrap; field to phase; separable factors.
 
 A 5 MP frame is bound by memory, so each of these reads and writes it once. NumPy would
 pass over it four to eight times.
 """
 
-import math
 import threading
 from typing import Any
 
@@ -12,17 +11,19 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_qpm.retrieval._arctangent import FAST, arctangent
 from napari_qpm.retrieval._threads import run_blocks
 from napari_qpm.retrieval.background import Surface
 
-__all__ = ["phase_of", "scratch", "subtract_surface", "warm"]
+__all__ = ["phase_of", "scale", "scratch", "subtract_surface", "warm"]
 
 _TWO_PI = np.float32(2 * np.pi)
 _PER_TURN = np.float32(1 / (2 * np.pi))
 _memory = threading.local()
+_kernel = numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "arcp"})
+@_kernel
 def _subtract_rows(
     start: int,
     stop: int,
@@ -47,13 +48,25 @@ def _subtract_rows(
                 out[x] -= _TWO_PI * np.rint(out[x] * _PER_TURN)
 
 
-@numba.njit(nogil=True, cache=True)
+@_kernel
 def _phase_rows(start: int, stop: int, field: Any, phase: Any, modulus: Any) -> None:
     for y in range(start, stop):
-        for x in range(field.shape[1]):
-            re, im = field[y, x].real, field[y, x].imag
-            phase[y, x] = math.atan2(im, re)
-            modulus[y, x] = math.sqrt(re * re + im * im)
+        line, angles, lengths = field[y], phase[y], modulus[y]
+        for x in range(line.size):
+            angles[x] = arctangent(line[x].imag, line[x].real)
+        for x in range(line.size):
+            re, im = line[x].real, line[x].imag
+            lengths[x] = np.sqrt(re * re + im * im)
+
+
+@_kernel
+def _scale_rows(
+    start: int, stop: int, source: Any, rows: Any, columns: Any, target: Any
+) -> None:
+    for y in range(start, stop):
+        line, out, factor = source[y], target[y], rows[y]
+        for x in range(line.size):
+            out[x] = line[x] * (factor * columns[x])
 
 
 def scratch(shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -112,7 +125,33 @@ def phase_of(
     return phase.reshape(field.shape), modulus.reshape(field.shape)
 
 
+def scale(
+    source: NDArray[Any],
+    rows: NDArray[Any],
+    columns: NDArray[Any],
+    target: NDArray[Any],
+) -> None:
+    """Write ``source * rows * columns`` of a stack ``(N, Y, X)`` into `target`.
+
+    Parameters
+    ----------
+    source, target
+        Of the same shape; `target` may be `source`.
+    rows, columns
+        ``(Y,)`` and ``(X,)``.
+    """
+    for frame, out in zip(source, target, strict=True):
+        size = out.shape[1]
+        run_blocks(_scale_rows, len(out), frame, rows, columns, out, row_size=size)
+
+
 def warm() -> None:
-    """Compile the kernels of this module."""
+    """Compile the kernels of this module for every type of raw pixel."""
     subtract_surface(np.zeros((4, 4), np.float32), Surface(), wrap=True)
-    phase_of(np.ones((1, 4, 4), np.complex64))
+    field = np.ones((1, 4, 4), np.complex64)
+    phase_of(field)
+    scale(field, field[0, 0], field[0, 0], field)
+    window = np.ones(4, np.float32)
+    for dtype in (np.uint8, np.uint16, np.float32):
+        raw = np.ones((1, 4, 4), dtype)
+        scale(raw, window, window, np.empty(raw.shape, np.float32))

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -20,16 +19,12 @@ from napari_qpm.errors import LayoutError, SidebandError
 from napari_qpm.fringes import find_carrier
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import phase_of
+from napari_qpm.retrieval.demodulation import Demodulator
 from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase, infer_sign
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 
-__all__ = ["Demodulator", "FourierEngine", "FourierParameters"]
-
-OVERSAMPLING = 2.0
-"""Pixels of the cropped grid per pixel that the band limit needs; 1 would alias the
-phase of steep cells, whose steps exceed pi."""
-
+__all__ = ["FourierEngine", "FourierParameters"]
 
 MIN_VISIBILITY = 0.02
 """Fringe visibility below which a frame counts as without fringes; real holograms have
@@ -76,88 +71,6 @@ class FourierParameters(PhaseParameters):
         title="Output grid",
         description="Cropped is fast and loses nothing; full gives the camera's grid.",
     )
-
-
-class Demodulator:
-    """Cuts one sideband out of holograms of one shape.
-
-    Parameters
-    ----------
-    shape
-        ``(Y, X)`` of the holograms.
-    carrier
-        ``(fy, fx)`` [cycles/px].
-    radius
-        Of the filter [cycles/px].
-    smooth
-        Whether the filter edge is a raised cosine.
-    full
-        Whether the field is returned on the camera's grid.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        carrier: tuple[float, float],
-        radius: float,
-        *,
-        smooth: bool = False,
-        full: bool = False,
-    ):
-        self.shape, self.carrier, self.radius = shape, carrier, radius
-        centre = [round(f * n) for f, n in zip(carrier, shape, strict=True)]
-        window = _window_shape(shape, 2 * OVERSAMPLING * radius)
-        output = shape if full else window
-        self.output_shape = output
-        self.scale = (shape[0] / output[0], shape[1] / output[1])
-        offsets = [np.arange(m) - m // 2 for m in window]
-        fy = (offsets[0] / shape[0])[:, None]
-        fx = (offsets[1] / shape[1])[None]
-        distance = np.hypot(fy, fx)
-        weights = _cosine_edge(distance, radius) if smooth else distance <= radius
-        # Only columns that the filter keeps are transformed.
-        kept = np.flatnonzero(weights.any(axis=0))
-        rows = np.flatnonzero(weights.any(axis=1))
-        self._weights = weights[np.ix_(rows, kept)].astype(np.float32)
-        self._rows = (centre[0] + offsets[0][rows]) % shape[0]
-        columns = centre[1] + offsets[1][kept]
-        self._real = bool(columns[0] >= 0 and columns[-1] <= shape[1] // 2)
-        self._columns = columns if self._real else columns % shape[1]
-        self._to_rows = offsets[0][rows] % output[0]
-        self._to_columns = offsets[1][kept] % output[1]
-        # The window sits on whole bins; the fraction left is a tilt of the result.
-        self._untilt = [
-            np.exp(-2j * np.pi * (f * n - c) / m * np.arange(m)).astype(np.complex64)
-            for f, n, c, m in zip(carrier, shape, centre, output, strict=True)
-        ]
-        gain = output[0] * output[1] / (shape[0] * shape[1])
-        self._untilt[0] *= np.float32(gain)
-
-    def field(self, frames: NDArray[Any], workers: int = 2) -> NDArray[np.complex64]:
-        """Return the complex object field of holograms ``(N, Y, X)``.
-
-        Returns
-        -------
-        ``(N, y, x)`` on the output grid; its phase is the object's times the sign of
-        the sideband, its modulus half the fringe amplitude in raw units.
-        """
-        if frames.shape[1:] != self.shape:
-            raise LayoutError(
-                f"Holograms of shape {frames.shape[1:]} do not fit the set-up for "
-                f"{self.shape}."
-            )
-        real = np.asarray(frames, dtype=np.float32)
-        transform = scipy.fft.rfft if self._real else scipy.fft.fft
-        lines = transform(real, axis=-1, workers=workers)
-        kept = _take(lines, self._columns, axis=-1)
-        kept = scipy.fft.fft(kept, axis=-2, workers=workers, overwrite_x=True)
-        kept = _take(kept, self._rows, axis=-2) * self._weights
-        spectrum = np.zeros((len(real), *self.output_shape), np.complex64)
-        spectrum[:, self._to_rows[:, None], self._to_columns] = kept
-        field = scipy.fft.ifft2(spectrum, workers=workers, overwrite_x=True)
-        field *= self._untilt[0][:, None]
-        field *= self._untilt[1]
-        return np.asarray(field, dtype=np.complex64)
 
 
 class FourierEngine:
@@ -343,38 +256,3 @@ def _cached_demodulator(
     full: bool,
 ) -> Demodulator:
     return Demodulator(shape, carrier, radius, smooth=smooth, full=full)
-
-
-@functools.lru_cache(maxsize=32)
-def _window_shape(shape: tuple[int, int], share: float) -> tuple[int, int]:
-    """Return even numbers of bins that hold this share of each axis at least.
-
-    The share is raised by up to a fifth to find numbers that keep pixels square to one
-    part in a thousand, if there are any, and that transform fast.
-    """
-    candidates = []
-    smallest = max(int(np.ceil(share * shape[0])), 4)
-    for my in range(smallest, int(1.2 * smallest) + 4):
-        mx = 2 * round(my * shape[1] / shape[0] / 2)
-        if my % 2 or mx < share * shape[1]:
-            continue
-        stretch = abs(my * shape[1] / (mx * shape[0]) - 1)
-        slow = scipy.fft.next_fast_len(my) * scipy.fft.next_fast_len(mx) / (my * mx)
-        candidates.append((stretch > 1e-3, my * mx * (1 + 2 * (slow > 1)), my, mx))
-    _, _, my, mx = min(candidates)
-    return (my, mx) if my <= shape[0] and mx <= shape[1] else shape
-
-
-def _cosine_edge(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
-    """Return 1 inside 0.8 radius, 0 outside radius, a raised cosine between."""
-    ramp = np.clip((radius - distance) / (0.2 * radius), 0, 1)
-    return 0.5 - 0.5 * np.cos(np.pi * ramp)
-
-
-def _take(values: NDArray[Any], indices: NDArray[np.intp], axis: int) -> NDArray[Any]:
-    """Return elements along an axis; consecutive ones as a contiguous copy."""
-    if np.all(np.diff(indices) == 1):
-        window = slice(int(indices[0]), int(indices[-1]) + 1)
-        part = values[..., window] if axis == -1 else values[..., window, :]
-        return np.ascontiguousarray(part)
-    return np.take(values, indices, axis=axis)

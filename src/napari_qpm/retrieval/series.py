@@ -9,7 +9,7 @@ thumbnails of the frames, compared with the frame before.
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import PhaseMap
+from napari_qpm.acquisition import PhaseMap, PhaseUnit
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.provenance import Step
 from napari_qpm.retrieval.background import background_mode
@@ -62,6 +62,8 @@ def stabilise(
 ) -> PhaseMap:
     """Return the series at one 2 pi level; reads every frame once, stays lazy."""
     token = token or CancelToken()
+    if phase_map.unit is not PhaseUnit.RADIANS:
+        return phase_map  # what is not phase has no 2 pi levels
     n_frames = phase_map.n_frames
     thumbnails = []
     for t in range(n_frames):

@@ -13,8 +13,6 @@ from napari_qpm.acquisition import (
     Acquisition,
     ArraySource,
     FrameSource,
-    Handedness,
-    Instrument,
     Modality,
     PhaseMap,
     PhaseUnit,
@@ -23,7 +21,6 @@ from napari_qpm.errors import (
     LayoutError,
     MissingMetadataError,
     ModalityError,
-    ParameterError,
     UnknownNameError,
 )
 from napari_qpm.provenance import Step
@@ -43,68 +40,6 @@ class CountingSource:
     def read(self, t):
         self.reads.append(t)
         return FRAMES[t][None]
-
-
-# --- Instrument --------------------------------------------------------------------
-
-
-def test_nothing_is_known_by_default():
-    known = Instrument().to_dict()
-    assert known == {}
-
-
-def test_pixel_size_follows_from_camera_and_magnification():
-    instrument = Instrument(camera_pixel_um=3.45, magnification=20)
-    assert instrument.pixel_size_um == pytest.approx(0.1725)
-    stated = Instrument(camera_pixel_um=3.45, magnification=20, pixel_size_um=0.2)
-    assert stated.pixel_size_um == 0.2
-
-
-@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "wide", [1]])
-def test_impossible_lengths_are_refused(value):
-    with pytest.raises(ParameterError, match="wavelength_nm is a positive number"):
-        Instrument(wavelength_nm=value)
-
-
-def test_numbers_given_as_text_are_converted():
-    assert Instrument(wavelength_nm="532").wavelength_nm == 532.0
-
-
-def test_words_become_enums_and_wrong_words_list_the_options():
-    assert Instrument(handedness="negative").handedness is Handedness.NEGATIVE
-    with pytest.raises(UnknownNameError, match="negative, positive"):
-        Instrument(handedness="left")
-
-
-def test_impossible_layout_and_sign_are_refused():
-    with pytest.raises(LayoutError, match="not an order of 0, 45, 90, 135"):
-        Instrument(polarization_layout=(0, 0, 45, 90))
-    with pytest.raises(ParameterError, match="phase_sign"):
-        Instrument(phase_sign=2)
-
-
-def test_unknown_field_is_named_with_the_closest():
-    with pytest.raises(UnknownNameError, match="Did you mean 'wavelength_nm'"):
-        Instrument().replace(wavelength=532)
-
-
-def test_instrument_survives_json():
-    instrument = Instrument(
-        wavelength_nm=532,
-        polarization_layout=[90, 45, 135, 0],
-        handedness="positive",
-        phase_unit="rad",
-        roi_offset_px=[1, 0],
-        bit_shift=4,
-    )
-    stored = json.loads(json.dumps(instrument.to_dict()))
-    assert Instrument.from_dict(stored) == instrument
-
-
-def test_required_value_is_returned_or_named():
-    assert Instrument(wavelength_nm=532).require("wavelength_nm", "OPD") == 532
-    with pytest.raises(MissingMetadataError, match=r"OPD needs wavelength_nm"):
-        Instrument().require("wavelength_nm", "OPD")
 
 
 # --- Acquisition -------------------------------------------------------------------

@@ -8,7 +8,6 @@ can import it on a bare machine; dask is imported where a lazy view is asked for
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,9 +20,9 @@ from napari_qpm.errors import (
     LayoutError,
     MissingMetadataError,
     ModalityError,
-    ParameterError,
     UnknownNameError,
 )
+from napari_qpm.instrument import Handedness, Instrument, PhaseUnit, ReferenceWave
 from napari_qpm.provenance import Step
 
 if TYPE_CHECKING:
@@ -63,180 +62,6 @@ class Modality(StrEnum):
             return cls(name)
         except ValueError:
             raise UnknownNameError("modality", name, [m.value for m in cls]) from None
-
-
-class Handedness(StrEnum):
-    """Sense of the circular object wave in front of a polarization camera."""
-
-    POSITIVE = "positive"
-    """phase = atan2(I135 - I45, I0 - I90)."""
-    NEGATIVE = "negative"
-    """phase = atan2(I45 - I135, I0 - I90): quarter-wave plate turned by 90 deg."""
-
-
-class ReferenceWave(StrEnum):
-    """What the object wave interferes with in a common-path polarization set-up."""
-
-    SEPARATE = "separate"
-    """A clean reference arm: plain four-step phase."""
-    POINT_DIFFRACTION = "point-diffraction"
-    """Low-passed object wave: plain four-step phase, with a halo that costs mass."""
-    UNSCATTERED = "unscattered"
-    """Only the undiffracted light is shifted; phase follows by the SLIM relation."""
-
-
-class PhaseUnit(StrEnum):
-    """Unit of already retrieved phase images."""
-
-    RADIANS = "rad"
-    """Phase in radians."""
-    WAVES = "waves"
-    """Phase in units of 2 pi."""
-    NANOMETRES = "nm"
-    """Optical path difference in nm."""
-    MICROMETRES = "um"
-    """Optical path difference in um."""
-    MASS_DENSITY = "pg/um2"
-    """Dry-mass density in pg/um2, as some instruments export."""
-    UNKNOWN = "unknown"
-    """Not stated: shapes can be measured, picograms cannot."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Instrument:
-    """Facts about a microscope; `None` is unknown.
-
-    Parameters
-    ----------
-    wavelength_nm
-        Vacuum wavelength of the illumination.
-    pixel_size_um
-        Raw pixel in object space. Filled from `camera_pixel_um / magnification` when
-        only those are known.
-    camera_pixel_um, magnification
-        Camera pitch and lateral magnification.
-    numerical_aperture, medium_index
-        Of the objective, and refractive index around the cells.
-    frame_interval_s
-        Time between frames.
-    polarization_layout
-        Angles [deg] in reading order: of the 2x2 cell ``(row 0: a, b; row 1: c, d)`` of
-        a mosaic, or of the four channels. Sony sensors: ``(90, 45, 135, 0)``.
-    roi_offset_px
-        ``(y, x)`` of the first pixel on the sensor; odd values permute a mosaic.
-    handedness, reference_wave
-        See `Handedness`, `ReferenceWave`.
-    sideband_cycles_per_px
-        Carrier ``(fy, fx)`` of the chosen sideband.
-    phase_sign
-        +1 or -1, multiplied into the phase so that cells are thicker than medium.
-    phase_unit
-        Unit of already retrieved phase images.
-    bit_depth, bit_shift
-        Significant bits of a raw pixel and how far they are shifted up.
-    """
-
-    wavelength_nm: float | None = None
-    pixel_size_um: float | None = None
-    camera_pixel_um: float | None = None
-    magnification: float | None = None
-    numerical_aperture: float | None = None
-    medium_index: float | None = None
-    frame_interval_s: float | None = None
-    polarization_layout: tuple[int, int, int, int] | None = None
-    roi_offset_px: tuple[int, int] = (0, 0)
-    handedness: Handedness | None = None
-    reference_wave: ReferenceWave | None = None
-    sideband_cycles_per_px: tuple[float, float] | None = None
-    phase_sign: int | None = None
-    phase_unit: PhaseUnit | None = None
-    bit_depth: int | None = None
-    bit_shift: int = 0
-
-    def __post_init__(self) -> None:
-        for name in (
-            "wavelength_nm",
-            "pixel_size_um",
-            "camera_pixel_um",
-            "magnification",
-            "numerical_aperture",
-            "medium_index",
-            "frame_interval_s",
-        ):
-            self._check_positive(name)
-        if self.pixel_size_um is None and self.camera_pixel_um and self.magnification:
-            pixel = self.camera_pixel_um / self.magnification
-            object.__setattr__(self, "pixel_size_um", pixel)
-        if self.phase_sign not in (None, 1, -1):
-            raise ParameterError(f"phase_sign is +1 or -1, not {self.phase_sign!r}.")
-        self._coerce("handedness", Handedness)
-        self._coerce("reference_wave", ReferenceWave)
-        self._coerce("phase_unit", PhaseUnit)
-        for name in ("roi_offset_px", "polarization_layout", "sideband_cycles_per_px"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, tuple(value))
-        layout = self.polarization_layout
-        if layout is not None and sorted(layout) != [0, 45, 90, 135]:
-            raise LayoutError(
-                f"polarization_layout {layout} is not an order of 0, 45, 90, 135."
-            )
-
-    def _check_positive(self, name: str) -> None:
-        value = getattr(self, name)
-        if value is None:
-            return
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            raise ParameterError(f"{name} is a positive number, not {value!r}.")
-        object.__setattr__(self, name, number)
-
-    def _coerce(self, name: str, kind: type[StrEnum]) -> None:
-        value = getattr(self, name)
-        if value is None:
-            return
-        try:
-            object.__setattr__(self, name, kind(value))
-        except ValueError:
-            options = [member.value for member in kind]
-            raise UnknownNameError(name, str(value), options) from None
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with these fields changed; unknown fields raise."""
-        known = {f.name for f in dataclasses.fields(self)}
-        for name in changes:
-            if name not in known:
-                raise UnknownNameError("instrument field", name, known)
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the known fields as plain values (JSON and YAML take them)."""
-        values = {}
-        for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
-            if value is None or value == f.default:
-                continue
-            if isinstance(value, StrEnum):
-                value = value.value
-            elif isinstance(value, tuple):
-                value = list(value)
-            values[f.name] = value
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return an instrument from `to_dict` values; unknown fields raise."""
-        return cls().replace(**values)
-
-    def require(self, name: str, needed_for: str, where: str = "the recording") -> Any:
-        """Return a field's value, or raise `MissingMetadataError` naming it."""
-        value = getattr(self, name)
-        if value is None:
-            raise MissingMetadataError(name, needed_for, where)
-        return value
 
 
 @runtime_checkable

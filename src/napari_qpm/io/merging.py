@@ -86,7 +86,7 @@ def _usable(values: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
 def _differs(old: Any, new: Any) -> bool:
     if isinstance(old, int | float) and isinstance(new, int | float):
         return not np.isclose(old, new, rtol=1e-3)
-    return bool(np.any(np.asarray(old) != np.asarray(new)))
+    return not np.array_equal(np.asarray(old), np.asarray(new))
 
 
 def complete_instrument(

@@ -8,6 +8,7 @@ can import it on a bare machine; dask is imported where a lazy view is asked for
 import dataclasses
 import functools
 import math
+import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -238,6 +239,8 @@ class Acquisition:
 
         return da.map_blocks(
             _FrameLoader(self.source),
+            # Named by chance: dask would hash the whole recording otherwise.
+            name=f"frames-{uuid.uuid4().hex}",
             chunks=((1,) * t, (c,), (y,), (x,)),
             dtype=self.dtype,
             meta=np.empty((0, 0, 0, 0), self.dtype),

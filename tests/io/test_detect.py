@@ -166,3 +166,12 @@ def test_a_full_camera_frame_is_judged_fast(make_mosaic):
         detect_modality(frame)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.06  # the time that opening may take
+
+
+def test_smooth_phase_of_a_few_cells_is_not_taken_for_crossed_fringes():
+    y, x = np.mgrid[:48, :64]
+    cells = sum(
+        np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 32) for cy, cx in ((16, 20), (32, 44))
+    )
+    found = detect_modality(cells.astype(np.float32)[None])
+    assert found.modality is Modality.PHASE

@@ -32,6 +32,9 @@ _SECOND_PEAK = 0.25
 _MOSAIC_SHARE = 0.1
 _BAYER_BOTH = 0.003
 _BAYER_RATIO = 0.02
+_FRINGE_SHARE = 0.1
+"""Fringes make at least this share of what varies within a tile; in smooth pictures
+even the pattern of their outlines does not."""
 _MOST_NOISE = 0.93
 """Above this share of white noise, what is left of the spectrum means nothing."""
 
@@ -136,6 +139,8 @@ def _find_interference(
             layout=SONY_LAYOUT,
             confidence=mosaic,
         )
+    if spectrum.fine_share < _FRINGE_SHARE:
+        return None
     first, second = spectrum.peaks(2)
     if (
         first.share >= _HOLOGRAM_SHARE
@@ -194,8 +199,10 @@ class _TileSpectrum:
         # rfft2 leaves out one of each pair of conjugate frequencies.
         pairs = np.full(self.fx.shape, 2.0, np.float32)
         pairs[0, [0, -1]] = 1
+        everything = float((power * pairs).sum())
         power *= is_fine * pairs
         total = power.sum((1, 2))
+        self.fine_share = float(total.sum()) / max(everything, 1e-30)
         has_structure = total > 1e-6 * max(float(total.max()), 1e-30)
         share = (power[has_structure] / total[has_structure, None, None]).mean(0)
         # White noise is no structure: take its floor away before judging shares.

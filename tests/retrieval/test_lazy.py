@@ -1,5 +1,7 @@
 """Whole recordings are retrieved frame by frame, when they are read."""
 
+import pickle
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -73,3 +75,9 @@ def test_engine_of_another_modality_is_refused(acquisition):
 def test_unknown_modality_lists_the_choices(holograms):
     with pytest.raises(ModalityError, match="polarization, off-axis"):
         retrieve(Acquisition.from_array(holograms))
+
+
+def test_lazy_phase_travels_to_another_process(acquisition):
+    result = retrieve(acquisition)
+    copy = pickle.loads(pickle.dumps(result.phase))
+    np.testing.assert_array_equal(copy[3].compute(), result.phase[3].compute())

@@ -1,6 +1,8 @@
 """`retrieve`: the phase of a whole recording as a lazy array, one chunk a frame."""
 
 import threading
+import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,11 +78,10 @@ def lazy_phase(
     _, ny, nx = first.shape
 
     def lazy(name: str) -> Any:
-        def load(block_id: tuple[int, ...]) -> NDArray[np.float32]:
-            return np.asarray(getattr(cache.frame(block_id[0]), name), np.float32)
-
         return da.map_blocks(
-            load,
+            _FrameLoader(cache, name),
+            # Named by chance: dask would hash the whole recording otherwise.
+            name=f"{name}-{uuid.uuid4().hex}",
             chunks=((1,) * n_frames, (ny,), (nx,)),
             dtype=np.float32,
             meta=np.empty((0, 0, 0), np.float32),
@@ -105,11 +106,19 @@ class _FrameCache:
     size = 4
 
     def __init__(
-        self, engine: PhaseEngine, acquisition: Acquisition, token: CancelToken
+        self,
+        engine: PhaseEngine,
+        acquisition: Acquisition,
+        token: CancelToken | None = None,
     ):
-        self._engine, self._acquisition, self._token = engine, acquisition, token
+        self._engine, self._acquisition = engine, acquisition
+        self._token = token or CancelToken()
         self._frames: dict[int, PhaseMap] = {}
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Frames, lock and token stay here when the cache travels to a worker.
+        return _FrameCache, (self._engine, self._acquisition)
 
     def frame(self, t: int) -> PhaseMap:
         """Return the phase of one frame."""
@@ -124,3 +133,15 @@ class _FrameCache:
             while len(self._frames) > self.size:
                 del self._frames[next(iter(self._frames))]
         return result
+
+
+@dataclass(frozen=True)
+class _FrameLoader:
+    """Computes a companion of the frame of a dask block; can travel to a worker."""
+
+    cache: _FrameCache
+    companion: str
+
+    def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.float32]:
+        frame = self.cache.frame(block_id[0])
+        return np.asarray(getattr(frame, self.companion), np.float32)

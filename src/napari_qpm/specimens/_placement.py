@@ -1,0 +1,74 @@
+"""Where cells lie: evenly or in clumps, pushed apart until they only touch."""
+
+import torch
+from torch import Tensor
+
+from napari_qpm.specimens._draws import Draws
+
+__all__ = ["place", "push_apart"]
+
+_EMPTY_UM = -1e6
+"""Radius of a slot without a cell: it touches nothing."""
+
+
+def place(
+    field: Tensor,
+    radius: Tensor,
+    clumping: Tensor,
+    size_um: Tensor,
+    margin_um: float,
+    draws: Draws,
+    *,
+    n_fields: int,
+    spacing: float = 0.92,
+    n_steps: int = 16,
+) -> Tensor:
+    """Return ``(M, 2)`` centres [um]; cells may lie up to a margin outside the image.
+
+    Parameters
+    ----------
+    field, radius, clumping
+        ``(M,)`` image, radius [um] and share of cells that begin in a clump.
+    size_um
+        ``(2,)`` size of an image.
+    spacing
+        Distance of touching cells over the sum of their radii.
+    """
+    count = len(field)
+    room = size_um + 2 * margin_um
+    position = torch.rand(count, 2, generator=draws.generator) * room - margin_um
+    centres = torch.rand(n_fields, 6, 2, generator=draws.generator) * room - margin_um
+    clump = (6 * draws.uniform(0, 1, count) ** 2).long().clamp_(max=5)
+    near = centres[field, clump] + draws.normal(0, 1, count, 2) * 2 * radius[:, None]
+    joins = draws.happens(clumping, count)
+    position = torch.where(joins[:, None], near, position)
+    slot, width = _slots(field, n_fields)
+    # Even a nearly empty image shows a cell.
+    inside = draws.uniform(0.2, 0.8, count, 2) * size_um
+    position = torch.where(slot[:, None] == 0, inside, position)
+    table = torch.zeros(n_fields, width, 2)
+    radii = torch.full((n_fields, width), _EMPTY_UM)
+    table[field, slot], radii[field, slot] = position, radius
+    low, high = -torch.full((2,), margin_um), size_um + margin_um
+    for _ in range(n_steps):
+        table = push_apart(table, radii, spacing).clamp(min=low, max=high)
+    return table[field, slot]
+
+
+def push_apart(position: Tensor, radius: Tensor, spacing: float) -> Tensor:
+    """Return centres ``(N, K, 2)`` after each pair gave way by part of its overlap."""
+    distance = torch.cdist(position, position)
+    push = (radius[:, :, None] + radius[:, None]).mul_(spacing).sub_(distance)
+    push = push.clamp_(min=0).div_(distance.add_(1e-3)).mul_(0.3)
+    away = position * push.sum(dim=2, keepdim=True) - push @ position
+    return position + away
+
+
+def _slots(field: Tensor, n_fields: int) -> tuple[Tensor, int]:
+    """Return the number of each cell within its image, and the largest count."""
+    counts = torch.bincount(field, minlength=n_fields)
+    first = torch.cumsum(counts, 0) - counts
+    order = torch.argsort(field, stable=True)
+    slot = torch.empty_like(field)
+    slot[order] = torch.arange(len(field)) - first[field[order]]
+    return slot, int(counts.max()) if len(field) else 0

@@ -30,6 +30,7 @@ _RESPONSE_SIGMA_PER_DIAMETER = 0.25
 _DISTANCE_WEIGHT = 0.3
 _LEAST_AREA_SHARE = 0.1
 _LARGEST_HOLE_SHARE = 0.25
+_FAINT_CELL = 0.6
 
 
 class WatershedParameters(Parameters):
@@ -72,7 +73,8 @@ class WatershedParameters(Parameters):
         le=1000,
         title="Peak factor",
         description="A cell must rise somewhere to this many standard deviations of "
-        "the background, else it is taken for noise.",
+        "the background, else it is taken for noise. Beside such cells, others of more "
+        "than half their height count as well.",
     )
     separation: float = Field(
         0.15,
@@ -183,6 +185,10 @@ class WatershedEngine:
         if chosen.threshold is None:
             clear = height > peak
             typical = float(np.median(height[clear])) if clear.any() else 0.0
+            if clear.any():
+                # Beside clear cells, those of more than half their height are cells too.
+                half = _FAINT_CELL * typical
+                peak = min(peak, max(half, peak / 2))
             edge = max(
                 chosen.noise_factor * background.noise, chosen.edge_fraction * typical
             )

@@ -186,7 +186,7 @@ class WatershedEngine:
             clear = height > peak
             typical = float(np.median(height[clear])) if clear.any() else 0.0
             if clear.any():
-                # Beside clear cells, those of more than half their height are cells too.
+                # Beside clear cells, those of half their height are cells too.
                 half = _FAINT_CELL * typical
                 peak = min(peak, max(half, peak / 2))
             edge = max(

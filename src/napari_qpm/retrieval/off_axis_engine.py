@@ -24,7 +24,7 @@ from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase, infer_sign
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 
-__all__ = ["FourierEngine", "FourierParameters"]
+__all__ = ["FourierEngine", "FourierParameters", "SidebandParameters"]
 
 MIN_VISIBILITY = 0.02
 """Fringe visibility below which a frame counts as without fringes; real holograms have
@@ -49,8 +49,8 @@ class Filter(StrEnum):
     """Raised-cosine edge over the outer fifth: less ringing."""
 
 
-class FourierParameters(PhaseParameters):
-    """Parameters of the Fourier demodulation."""
+class SidebandParameters(PhaseParameters):
+    """What every engine needs to know to cut out a sideband."""
 
     filter_radius: float = Field(
         1 / 3,
@@ -61,6 +61,11 @@ class FourierParameters(PhaseParameters):
         "frequency. A third keeps clear of the central order; larger shows finer "
         "detail and more of the central order's leakage.",
     )
+
+
+class FourierParameters(SidebandParameters):
+    """Parameters of the Fourier demodulation."""
+
     filter_shape: Filter = Field(
         Filter.DISK,
         title="Filter edge",

@@ -16,7 +16,12 @@ from napari_qpm.acquisition import Acquisition, Modality, PhaseMap
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
-from napari_qpm.retrieval.off_axis_engine import FourierEngine, FourierParameters, Grid
+from napari_qpm.retrieval.off_axis_engine import (
+    FourierEngine,
+    FourierParameters,
+    Grid,
+    SidebandParameters,
+)
 
 __all__ = ["QpretrieveEngine", "QpretrieveParameters"]
 
@@ -24,17 +29,9 @@ __all__ = ["QpretrieveEngine", "QpretrieveParameters"]
 _lock = threading.Lock()
 
 
-class QpretrieveParameters(PhaseParameters):
+class QpretrieveParameters(SidebandParameters):
     """Parameters passed on to qpretrieve."""
 
-    filter_radius: float = Field(
-        1 / 3,
-        ge=0.1,
-        le=0.6,
-        title="Filter radius",
-        description="Radius of the filter around the sideband, in units of the carrier "
-        "frequency.",
-    )
     padding: int = Field(
         2,
         ge=1,

@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
-from napari_qpm.acquisition import Modality
+from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import ParameterError, QPMError
 from napari_qpm.jobs import FinishReason, JobState, Progress
 from napari_qpm.viewer import workflow as workflow_module
@@ -509,3 +509,33 @@ def test_phase_of_a_single_image_needs_no_time_axis(workflow, viewer, mailbox):
 
     assert viewer.layers["still cells"].data.shape == (1, 48, 64)
     assert len(workflow.field.table) == 2
+
+
+def make_hologram():
+    """A hologram of one cell, in the workflow's form."""
+    y, x = np.mgrid[:128, :128]
+    cell = 3 * np.exp(-(((y - 64) ** 2 + (x - 60) ** 2) ** 2) / (2 * 20.0**4))
+    frame = 1000 * (1 + 0.7 * np.cos(2 * np.pi * (0.24 * y + 0.2 * x) + cell))
+    return Acquisition.from_array(frame[None], "off-axis", name="hologram")
+
+
+def test_sideband_and_sign_are_shown_once_they_are_found(workflow, viewer, mailbox):
+    show_recording(viewer, make_hologram())
+    assert not any("Sideband" in note for note in workflow.recording_notes())
+    workflow.run(StepName.RETRIEVE)
+    mailbox.follow(workflow)
+    notes = " ".join(workflow.recording_notes())
+    assert "Sideband found at" in notes
+    assert "thicker than the medium" in notes
+
+
+def test_sign_can_be_turned(workflow, viewer, mailbox):
+    show_recording(viewer, make_hologram())
+    workflow.run(StepName.RETRIEVE)
+    mailbox.follow(workflow)
+    assert workflow.field.phase_map.read(0)[10:-10, 10:-10].max() > 2.5
+    workflow.set_instrument(phase_sign=-1)
+    assert workflow.next_step() is StepName.RETRIEVE
+    workflow.run(StepName.RETRIEVE)
+    mailbox.follow(workflow)
+    assert workflow.field.phase_map.read(0)[10:-10, 10:-10].min() < -2.5

@@ -28,6 +28,8 @@ from napari_qpm.viewer.workflow import Workflow
 __all__ = ["RecordingBox"]
 
 UNKNOWN = "unknown"
+SIGNS = {"Cells are thicker": None, "As recorded": 1, "Inverted": -1}
+INTERFEROMETERS = (Modality.POLARIZATION, Modality.OFF_AXIS)
 MAX_NOTES = 4
 # A Sony cell, and the same sensor cropped at an odd column, row, or both; separate
 # images usually come in the last order.
@@ -101,6 +103,14 @@ class RecordingBox(QWidget):
             "Polarizer angles of a 2x2 cell, first row / second row. A cropped sensor "
             "may start in another row or column; a wrong order distorts the phase."
         )
+        self.sign = QComboBox()
+        self.sign.setObjectName("phase_sign")
+        self.sign.setToolTip(
+            "Interference does not tell a thicker object from a thinner one. By "
+            "default the sign is chosen so that cells are thicker than the medium."
+        )
+        for text, value in SIGNS.items():
+            self.sign.addItem(text, value)
         self.wavelength = FactBox(
             "wavelength_nm", "nm", "Wavelength of the light, in vacuum."
         )
@@ -119,6 +129,7 @@ class RecordingBox(QWidget):
             ("Kind", self.kind),
             ("Angles", self.layout_choice),
             ("Values in", self.unit),
+            ("Sign", self.sign),
             ("Wavelength", self.wavelength),
             ("Pixel size", self.pixel_size),
             ("Frame interval", self.interval),
@@ -133,6 +144,9 @@ class RecordingBox(QWidget):
         self.kind.activated.connect(self._on_kind)
         self.unit.activated.connect(
             lambda: self._fill_in(phase_unit=self.unit.currentData())
+        )
+        self.sign.activated.connect(
+            lambda: self._fill_in(phase_sign=self.sign.currentData())
         )
         self.layout_choice.activated.connect(
             lambda: self._fill_in(
@@ -160,7 +174,7 @@ class RecordingBox(QWidget):
             return
         self.summary.setText(describe_recording(acquisition))
         self._show_facts(acquisition)
-        notes = notes_in_words(acquisition.notes)
+        notes = notes_in_words(self._workflow.recording_notes())
         self.notes.setText("\n".join(f"• {note}" for note in notes[:MAX_NOTES]))
         self.notes.setToolTip("\n".join(notes))
         self.notes.setVisible(bool(notes))
@@ -180,6 +194,8 @@ class RecordingBox(QWidget):
         if is_polarization:
             self._show_layouts(acquisition)
         self._form.setRowVisible(self.unit, modality is Modality.PHASE)
+        self._form.setRowVisible(self.sign, modality in INTERFEROMETERS)
+        self.sign.setCurrentIndex(list(SIGNS.values()).index(instrument.phase_sign))
         self._form.setRowVisible(self.interval, acquisition.n_frames > 1)
 
     def _show_layouts(self, acquisition: Acquisition) -> None:

@@ -123,6 +123,16 @@ class Workflow:
         """Kind of the selected recording."""
         return None if self.field is None else self.field.acquisition.modality
 
+    def recording_notes(self) -> tuple[str, ...]:
+        """Return what was assumed of the recording, first what its phase showed."""
+        if self.field is None:
+            return ()
+        notes = self.field.acquisition.notes
+        if self.field.phase_map is None:
+            return notes
+        found = self.field.phase_map.acquisition.notes
+        return (*(note for note in found if note not in notes), *notes)
+
     def set_modality(self, modality: Modality | None) -> None:
         """Confirm or correct what kind of recording is selected."""
         if self.field is None or modality is self.modality:

@@ -159,14 +159,14 @@ def test_unknown_handedness_makes_cells_thicker_than_medium_and_says_so(hand):
     assert_is_cell(result.phase[0])
     assert result.acquisition.instrument.phase_sign == hand
     assert said(result.acquisition, "so that cells are thicker than the medium")
-    assert not said(result.acquisition, "do not show it clearly")
+    assert not said(result.acquisition, "is a guess")
 
 
 def test_sign_of_an_empty_field_is_called_unclear(rng):
     frame = mosaic(background())
     frame += rng.integers(0, 20, frame.shape).astype(np.uint16)
     result = run(recording(frame))
-    assert said(result.acquisition, "do not show it clearly")
+    assert said(result.acquisition, "is a guess")
 
 
 def test_reference_frame_removes_what_is_there_without_cells():

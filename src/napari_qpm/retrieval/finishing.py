@@ -62,6 +62,19 @@ class SignGuess:
         """Whether the objects say it plainly."""
         return self.confidence >= MIN_SIGN_CONFIDENCE
 
+    def note(self) -> str:
+        """Return what the user should know of it."""
+        if self.is_clear:
+            return (
+                f"The sign of the phase was set to {self.sign:+d} so that cells are "
+                "thicker than the medium. Correct with phase_sign=… if they are not."
+            )
+        return (
+            f"The sign of the phase ({self.sign:+d}) is a guess: nothing in the field "
+            "stands out to one side. Check that cells are bright. Correct with "
+            "phase_sign=… if they are dark."
+        )
+
 
 def finish_phase(
     wrapped: NDArray[np.float32],

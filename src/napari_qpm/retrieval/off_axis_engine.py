@@ -110,14 +110,8 @@ class FourierEngine:
             return resolved
         wrapped = [self._wrapped(f, resolved)[0] for f in _sample(resolved)]
         guess = infer_sign(np.concatenate(wrapped), token=token)
-        note = (
-            f"Sign of the phase: {guess.sign:+d}, because the objects are then thicker "
-            "than the medium. Set phase_sign to change it."
-            if guess.is_clear
-            else "The sign of the phase is a guess: nothing in the field stands out to "
-            "one side. Check that cells are bright, or set phase_sign to +1 or -1."
-        )
-        return resolved.with_instrument(phase_sign=guess.sign).with_note(note)
+        resolved = resolved.with_instrument(phase_sign=guess.sign)
+        return resolved.with_note(guess.note())
 
     def retrieve(
         self, frames: NDArray[Any], acquisition: Acquisition, token: CancelToken
@@ -207,8 +201,8 @@ def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisitio
         )
     found = clear[0].frequency
     return acquisition.with_instrument(sideband_cycles_per_px=found).with_note(
-        f"Sideband found at ({found[0]:+.4f}, {found[1]:+.4f}) cycles/px (y, x). Set "
-        "sideband_cycles_per_px to change it."
+        f"Sideband found at ({found[0]:+.4f}, {found[1]:+.4f}) cycles/px (y, x). "
+        "Correct with sideband_cycles_per_px=(…)."
     )
 
 

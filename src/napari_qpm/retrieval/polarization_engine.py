@@ -22,7 +22,7 @@ from napari_qpm.errors import LayoutError, ModalityError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval.demosaic import ANGLES, Demosaicing
 from napari_qpm.retrieval.engine import PhaseParameters
-from napari_qpm.retrieval.finishing import SignGuess, finish_phase, infer_sign
+from napari_qpm.retrieval.finishing import finish_phase, infer_sign
 from napari_qpm.retrieval.four_step import (
     AngleSampling,
     DifferenceImages,
@@ -213,7 +213,7 @@ class FourStepEngine:
             self._read_frame(acquisition.read(t), acquisition, reference, found[n])
         guess = infer_sign(found.wrapped, token=token)
         resolved = acquisition.with_instrument(phase_sign=guess.sign)
-        return resolved.with_note(_sign_note(guess))
+        return resolved.with_note(guess.note())
 
 
 def phase_sign(acquisition: Acquisition) -> int:
@@ -278,20 +278,6 @@ def _with_reference_wave_note(acquisition: Acquisition) -> Acquisition:
                 "pinhole passes periods of 60 um)."
             )
     return acquisition
-
-
-def _sign_note(guess: SignGuess) -> str:
-    basis = (
-        "The handedness of the polarization optics is not stated; the sign of the "
-        "phase was set so that cells are thicker than the medium"
-    )
-    advice = "Set handedness or phase_sign to fix it."
-    if guess.is_clear:
-        return f"{basis}. {advice}"
-    return (
-        f"{basis}, but the frames do not show it clearly (confidence "
-        f"{guess.confidence:.0%}): look whether cells are bright. {advice}"
-    )
 
 
 def _saturation_level(acquisition: Acquisition) -> float | None:

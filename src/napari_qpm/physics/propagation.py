@@ -14,9 +14,12 @@ from torch.nn import functional
 
 from napari_qpm.errors import LayoutError
 from napari_qpm.physics._optical_model import over_image, precise_dtype, unit_phasor
-from napari_qpm.physics.grids import frequency_axes
+from napari_qpm.physics.grids import (
+    quadrant_axes,
+    unfold_quadrant,
+)
 
-__all__ = ["Border", "Kernel", "propagate", "propagation_kernel"]
+__all__ = ["Border", "Kernel", "kernel_at", "propagate", "propagation_kernel"]
 
 
 class Kernel(StrEnum):
@@ -91,7 +94,6 @@ def propagation_kernel(
     medium_index: Tensor | float = 1.0,
     method: Kernel | str = Kernel.ANGULAR_SPECTRUM,
     band_limit: bool = False,
-    shift_cycles_per_um: tuple[float, float] | None = None,
 ) -> Tensor:
     """Return the transfer function ``(..., Y, X)`` of fields like this, in FFT order.
 
@@ -101,42 +103,58 @@ def propagation_kernel(
         A tensor with the size, precision and device of the field.
     distance_um, wavelength_um, pixel_um, medium_index, method, band_limit
         See `propagate`.
-    shift_cycles_per_um
-        ``(fy, fx)`` of an oblique illumination whose tilt was left out of the field.
     """
-    distance = _images(distance_um, like)
-    wavelength = _images(wavelength_um, like)
     pixel = _images(pixel_um, like)
-    medium = 2 * math.pi * _images(medium_index, like) / wavelength
-    fy, fx = (axis / pixel for axis in frequency_axes(like, pixel.dtype))
-    if shift_cycles_per_um is not None:
-        fy, fx = fy + shift_cycles_per_um[0], fx + shift_cycles_per_um[1]
-    squared = (2 * math.pi) ** 2 * (fy**2 + fx**2)
-    if Kernel(method) is Kernel.FRESNEL:
-        passes = None
-        phase = -distance * squared / (2 * medium)
-    else:
-        passes = squared < medium**2
-        # sqrt(km^2 - k^2) - km without the difference of two large numbers; the inner
-        # `where` keeps the gradient of the root finite for evanescent waves.
-        root = torch.sqrt(torch.where(passes, medium**2 - squared, medium**2))
-        phase = -distance * squared / (root + medium)
+    fy, fx = (axis / pixel for axis in quadrant_axes(like, pixel.dtype))
+    kernel = kernel_at(
+        (fy, fx),
+        like,
+        distance_um,
+        wavelength_um=wavelength_um,
+        medium_index=medium_index,
+        method=method,
+    )
     if band_limit:
         height, width = like.shape[-2:]
-        inside = _stays_inside(fy, distance, medium, height * pixel)
-        inside = inside & _stays_inside(fx, distance, medium, width * pixel)
-        passes = inside if passes is None else passes & inside
-    kernel = unit_phasor(phase, like)
-    return kernel if passes is None else kernel * passes
+        distance = _images(distance_um, like)
+        cutoff = _images(medium_index, like) / _images(wavelength_um, like)
+        kernel = kernel * _stays_inside(fy, distance, cutoff, height * pixel)
+        kernel = kernel * _stays_inside(fx, distance, cutoff, width * pixel)
+    return unfold_quadrant(kernel, like)
+
+
+def kernel_at(
+    frequencies_per_um: tuple[Tensor, Tensor],
+    like: Tensor,
+    distance_um: Tensor | float,
+    *,
+    wavelength_um: Tensor | float,
+    medium_index: Tensor | float = 1.0,
+    method: Kernel | str = Kernel.ANGULAR_SPECTRUM,
+) -> Tensor:
+    """Return the transfer function at any frequencies ``(fy, fx)`` that broadcast.
+
+    `like` states precision and device; for the rest see `propagate`.
+    """
+    distance = _images(distance_um, like)
+    medium = 2 * math.pi * _images(medium_index, like) / _images(wavelength_um, like)
+    fy, fx = frequencies_per_um
+    squared = (2 * math.pi) ** 2 * (fy**2 + fx**2)
+    if Kernel(method) is Kernel.FRESNEL:
+        return unit_phasor(-distance * squared / (2 * medium), like)
+    passes = squared < medium**2
+    # sqrt(km^2 - k^2) - km without the difference of two large numbers; the inner
+    # `where` keeps the gradient of the root finite for evanescent waves.
+    root = torch.sqrt(torch.where(passes, medium**2 - squared, medium**2))
+    return unit_phasor(-distance * squared / (root + medium), like) * passes
 
 
 def _stays_inside(
-    frequency: Tensor, distance: Tensor, medium: Tensor, side: Tensor
+    frequency: Tensor, distance: Tensor, cutoff: Tensor, side: Tensor
 ) -> Tensor:
     """Return where a wave moves sideways by less than half the window."""
     slope = 2 * distance.abs() / side
-    limit = medium / (2 * math.pi) / torch.sqrt(1 + slope**2)
-    return frequency.abs() <= limit
+    return frequency <= cutoff / torch.sqrt(1 + slope**2)
 
 
 def _images(value: Tensor | float, like: Tensor) -> Tensor:

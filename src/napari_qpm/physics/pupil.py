@@ -7,11 +7,16 @@ import torch
 from torch import Tensor
 
 from napari_qpm.physics._optical_model import OpticalModel, unit_phasor
-from napari_qpm.physics.grids import frequency_axes, frequency_step
+from napari_qpm.physics.grids import (
+    frequency_axes,
+    frequency_step,
+    quadrant_axes,
+    unfold_quadrant,
+)
 from napari_qpm.physics.propagation import propagation_kernel
 from napari_qpm.physics.zernike import zernike_surface
 
-__all__ = ["Pupil", "round_aperture"]
+__all__ = ["Pupil", "aperture_at", "round_aperture"]
 
 
 class Pupil(OpticalModel):
@@ -81,12 +86,20 @@ class Pupil(OpticalModel):
 
 
 def round_aperture(like: Tensor, cutoff_cycles_per_px: Tensor | float) -> Tensor:
-    """Return a disk in FFT order, 1 inside the cut-off, with an edge of one bin.
+    """Return a disk in FFT order, 1 inside the cut-off, with an edge of one bin."""
+    fy, fx = quadrant_axes(like)
+    disk = aperture_at((fy, fx), cutoff_cycles_per_px, frequency_step(like))
+    return unfold_quadrant(disk, like)
 
-    The edge makes a disk on a coarse grid as large as the true one and lets gradients
-    reach the cut-off.
+
+def aperture_at(
+    frequencies: tuple[Tensor, Tensor], cutoff: Tensor | float, edge: float | Tensor
+) -> Tensor:
+    """Return 1 where frequencies ``(fy, fx)`` are below the cut-off, 0 above.
+
+    The edge, one bin of the grid wide, makes a disk on a coarse grid as large as the
+    true one and lets gradients reach the cut-off.
     """
-    fy, fx = frequency_axes(like)
+    fy, fx = frequencies
     radius = torch.sqrt(fy**2 + fx**2)
-    edge = (cutoff_cycles_per_px - radius) / frequency_step(like) + 0.5
-    return edge.clamp(0, 1)
+    return ((cutoff - radius) / edge + 0.5).clamp(0, 1)

@@ -15,7 +15,9 @@ from napari_qpm.errors import LayoutError, UnknownNameError
 
 __all__ = [
     "OpticalModel",
+    "intensity",
     "over_image",
+    "phasor",
     "precise_dtype",
     "real_dtype",
     "unit_phasor",
@@ -67,6 +69,7 @@ class OpticalModel(nn.Module):
             )
             self._check_axes(name, tensor)
             parameter.data = tensor.detach().clone()
+            parameter.grad = None
         return self
 
     def learn(self, *names: str) -> Self:
@@ -121,8 +124,21 @@ def precise_dtype(device: torch.device) -> torch.dtype:
 def unit_phasor(phase: Tensor, like: Tensor) -> Tensor:
     """Return ``exp(i phase)`` in the precision of `like`, exact for large phases."""
     phase = phase - 2 * math.pi * (phase.detach() / (2 * math.pi)).round()
-    phase = phase.to(real_dtype(like))
-    return torch.complex(torch.cos(phase), torch.sin(phase))
+    return phasor(phase.to(real_dtype(like)))
+
+
+def phasor(phase: Tensor, modulus: Tensor | None = None) -> Tensor:
+    """Return ``modulus exp(i phase)``; `torch.polar` is several times slower."""
+    real, imaginary = torch.cos(phase), torch.sin(phase)
+    if modulus is None:
+        return torch.complex(real, imaginary)
+    return torch.complex(modulus * real, modulus * imaginary)
+
+
+def intensity(field: Tensor) -> Tensor:
+    """Return the squared modulus, which `abs` would take a root for."""
+    squared: Tensor = field.real**2 + field.imag**2
+    return squared
 
 
 def real_dtype(tensor: Tensor) -> torch.dtype:

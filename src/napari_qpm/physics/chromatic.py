@@ -7,6 +7,7 @@ displacement in a medium by its index), and out of focus phase becomes contrast.
 """
 
 import math
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -15,7 +16,12 @@ from torch import Tensor
 
 from napari_qpm.errors import ParameterError
 from napari_qpm.physics._frame_model import FrameModel
-from napari_qpm.physics._optical_model import over_image, precise_dtype, real_dtype
+from napari_qpm.physics._optical_model import (
+    intensity,
+    over_image,
+    phasor,
+    precise_dtype,
+)
 from napari_qpm.physics.bayer import bayer_mosaic
 from napari_qpm.physics.borders import wrap_smoothly
 from napari_qpm.physics.disk_blur import disk_transfer
@@ -156,17 +162,12 @@ class ChromaticBrightfield(FrameModel):
         self.check_images("The optical path difference", opd_um)
         self.check_images("The amplitude", amplitude)
         path = wrap_smoothly(opd_um, self.margin_px)
-        wavelengths = self.wavelengths_um.to(opd_um)
-        phase = 2 * math.pi * path[:, None] / over_image(wavelengths)
-        if amplitude is None:
-            modulus = torch.ones_like(phase)
-        else:
-            modulus = wrap_smoothly(amplitude, self.margin_px)[:, None].expand_as(phase)
-        spectrum = torch.fft.fft2(torch.polar(modulus, phase))
+        if amplitude is not None:
+            amplitude = wrap_smoothly(amplitude, self.margin_px)
         if self.coherence is Coherence.FAST:
-            colours = self._blurred_images(spectrum)
+            colours = self._blurred_images(path, amplitude)
         else:
-            colours = self._source_images(spectrum)
+            colours = self._source_images(path, amplitude)
         colours = colours[..., : self.shape[0], : self.shape[1]]
         gains = over_image(self.value("channel_gains", opd_um))
         colours = colours * gains * self.light(opd_um)[:, None]
@@ -193,58 +194,65 @@ class ChromaticBrightfield(FrameModel):
         frame: Tensor = self(self.empty_field())
         return frame
 
-    def _blurred_images(self, spectrum: Tensor) -> Tensor:
+    # Wavelengths come one after another: on a CPU that is four times faster than all at
+    # once, because the images of one wavelength fit the cache.
+
+    def _blurred_images(self, path: Tensor, amplitude: Tensor | None) -> Tensor:
         """Return coherent images, blurred by the defocused image of the source."""
-        real = spectrum.real
-        transfer = self._transfer(quadrant_axes(real, precise_dtype(real.device)), real)
-        image = torch.fft.ifft2(spectrum * unfold_quadrant(transfer, real))
-        intensity = image.real**2 + image.imag**2
-        radius = self.focus_um(real).abs() * self._source_na(real)[:, None]
-        radius_px = over_image(radius / self.value("pixel_um", real)[:, None])
-        fy, fx = quadrant_axes(real)
-        blur = disk_transfer(2 * math.pi * radius_px * torch.sqrt(fy**2 + fx**2))
-        blur = unfold_quadrant(blur, real, rows_only=True)
-        weights = self.channel_weights(real).expand(len(real), -1, -1)
-        mixed = torch.einsum(
-            "ncm,nmyx->ncyx",
-            weights.to(spectrum.dtype),
-            torch.fft.rfft2(intensity) * blur,
-        )
-        colours: Tensor = torch.fft.irfft2(mixed, s=real.shape[-2:])
+        fy, fx = quadrant_axes(path)
+        frequency = 2 * math.pi * torch.sqrt(fy**2 + fx**2)
+        radius_um = self.focus_um(path).abs() * self._source_na(path)[:, None]
+        radius_px = over_image(radius_um / self.value("pixel_um", path)[:, None])
+        weights = over_image(self.channel_weights(path))
+        mixed = path.new_zeros(1)
+        for m, spectrum in enumerate(self._spectra(path, amplitude)):
+            transfer = self._transfer(m, quadrant_axes(path, _precise(path)), path)
+            image = torch.fft.ifft2(spectrum * unfold_quadrant(transfer, path))
+            blur = disk_transfer(frequency * radius_px[:, m])
+            blurred = torch.fft.rfft2(intensity(image))
+            blurred = blurred * unfold_quadrant(blur, path, rows_only=True)
+            mixed = mixed + weights[:, :, m] * blurred[:, None]
+        colours: Tensor = torch.fft.irfft2(mixed, s=path.shape[-2:])
         return colours
 
-    def _source_images(self, spectrum: Tensor) -> Tensor:
+    def _source_images(self, path: Tensor, amplitude: Tensor | None) -> Tensor:
         """Return the sum of the coherent images of all points of the source."""
-        real = spectrum.real
-        pixel = self.value("pixel_um", real)[:, None]
-        source_na = self._source_na(real)[:, None]
-        tilt_radius = source_na * pixel / self.wavelengths_um.to(real)
-        precise = precise_dtype(real.device)
-        fy, fx = frequency_axes(real, precise)
-        tilt = over_image(tilt_radius.to(precise))
-        total = torch.zeros_like(real)
-        empty = torch.zeros_like(tilt_radius)
-        for y, x in self.source_points.to(real):
-            transfer = self._transfer((fy + y * tilt, fx + x * tilt), real)
-            image = torch.fft.ifft2(spectrum * transfer)
-            total = total + image.real**2 + image.imag**2
-            empty = empty + transfer[..., 0, 0].abs() ** 2
-        total = total / over_image(empty)
-        weights = self.channel_weights(real).expand(len(real), -1, -1)
-        return torch.einsum("ncm,nmyx->ncyx", weights, total)
+        fy, fx = frequency_axes(path, _precise(path))
+        tilt_na = self._source_na(path) * self.value("pixel_um", path)
+        weights = over_image(self.channel_weights(path))
+        colours = path.new_zeros(1)
+        for m, spectrum in enumerate(self._spectra(path, amplitude)):
+            tilt = over_image((tilt_na / self.wavelengths_um[m]).to(fy))
+            total, empty = path.new_zeros(1), path.new_zeros(1)
+            for y, x in self.source_points.to(fy):
+                transfer = self._transfer(m, (fy + y * tilt, fx + x * tilt), path)
+                total = total + intensity(torch.fft.ifft2(spectrum * transfer))
+                empty = empty + intensity(transfer[..., :1, :1])
+            colours = colours + weights[:, :, m] * (total / empty)[:, None]
+        return colours
 
-    def _transfer(self, axes: tuple[Tensor, Tensor], like: Tensor) -> Tensor:
-        """Return pupil and defocus ``(N or 1, M, ...)`` at frequencies [cycles/px]."""
-        wavelengths = self.wavelengths_um.to(like)
-        pixel = self.value("pixel_um", like)[:, None]
-        cutoff = over_image(self.value("na", like)[:, None] * pixel / wavelengths)
-        aperture = aperture_at(axes, cutoff, frequency_step(like))
+    def _spectra(self, path: Tensor, amplitude: Tensor | None) -> Iterator[Tensor]:
+        """Yield the spectrum ``(N, Y, X)`` of the object wave of each wavelength."""
+        for wavelength in self.wavelengths_um.to(path):
+            phase = 2 * math.pi / wavelength * path
+            yield torch.fft.fft2(phasor(phase, amplitude))
+
+    def _transfer(self, m: int, axes: tuple[Tensor, Tensor], like: Tensor) -> Tensor:
+        """Return pupil and defocus ``(N or 1, ...)`` at frequencies [cycles/px]."""
+        wavelength = self.wavelengths_um[m].to(like)
+        pixel = self.value("pixel_um", like)
+        cutoff = over_image(self.value("na", like) * pixel / wavelength)
+        aperture = aperture_at(axes, cutoff, frequency_step(like)).to(like)
         per_um = (axes[0] / over_image(pixel), axes[1] / over_image(pixel))
-        kernel = kernel_at(per_um, like, self.focus_um(like), wavelength_um=wavelengths)
-        return kernel * aperture.to(real_dtype(like))
+        focus = self.focus_um(like)[:, m]
+        return kernel_at(per_um, like, focus, wavelength_um=wavelength) * aperture
 
     def _source_na(self, like: Tensor) -> Tensor:
         return self.value("coherence_ratio", like) * self.value("na", like)
+
+
+def _precise(like: Tensor) -> torch.dtype:
+    return precise_dtype(like.device)
 
 
 def _disk_points(n: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_qpm.errors import LayoutError, ParameterError
+from napari_qpm.physics._optical_model import intensity, phasor
 from napari_qpm.physics.grids import frequency_axes
 from napari_qpm.physics.propagation import propagation_kernel
 
@@ -61,13 +62,13 @@ class FourierFilter(nn.Module):
     def transmission(self) -> Tensor:
         """Return the complex filter ``(Y, X)``, in FFT order."""
         amplitude = torch.sigmoid(self.amplitude_logit) * self.passes
-        return torch.polar(amplitude, self.phase_rad)
+        return phasor(self.phase_rad, amplitude)
 
     def forward(self, field: Tensor) -> Tensor:
         """Return the intensity ``(N, Y, X)`` of a complex field ``(N, Y, X)``."""
         _check_size(field, self.size)
         filtered = torch.fft.ifft2(torch.fft.fft2(field) * self.transmission())
-        return _intensity(filtered)
+        return intensity(filtered)
 
 
 class DiffractiveNetwork(nn.Module):
@@ -142,12 +143,11 @@ class DiffractiveNetwork(nn.Module):
                 f"depth is 1 to {len(self.phases_rad)} masks, not {depth}."
             )
         for n in range(depth):
-            mask = self.phases_rad[n]
             field = self._travel(field, self.to_layer)
-            field = field * torch.polar(torch.ones_like(mask), mask)
+            field = field * phasor(self.phases_rad[n])
         field = self._travel(field, self.to_detector)
         power: Tensor = self.powers[depth - 1]
-        return power * power * _intensity(field)
+        return power * power * intensity(field)
 
     def _travel(self, field: Tensor, kernel: Tensor) -> Tensor:
         """Return the field at the next plane; what leaves the mask is lost."""
@@ -181,11 +181,6 @@ def demagnify(intensity: Tensor, side_factor: int) -> Tensor:
     for _ in range(steps):
         pooled = functional.avg_pool2d(pooled, 2)
     return pooled.reshape(*intensity.shape[:-2], *pooled.shape[-2:])
-
-
-def _intensity(field: Tensor) -> Tensor:
-    squared: Tensor = field.real**2 + field.imag**2
-    return squared
 
 
 def _check_size(field: Tensor, size: int) -> None:

@@ -8,7 +8,11 @@ from torch import Tensor
 
 from napari_qpm.errors import ParameterError
 from napari_qpm.physics._frame_model import FrameModel
-from napari_qpm.physics._optical_model import precise_dtype
+from napari_qpm.physics._optical_model import (
+    intensity,
+    phasor,
+    precise_dtype,
+)
 from napari_qpm.physics.grids import pixel_axes
 from napari_qpm.physics.pupil import Pupil
 
@@ -113,12 +117,10 @@ class OffAxisInterferometer(FrameModel):
             else:
                 pattern = (1 + amplitude**2) / 2 + visibility * amplitude * fringe
         else:
-            modulus = torch.ones_like(total) if amplitude is None else amplitude
-            image = self.pupil(torch.polar(modulus, total))
+            image = self.pupil(phasor(total, amplitude))
             fringe = image.real * torch.cos(carrier)
             fringe = fringe - self.phase_sign * image.imag * torch.sin(carrier)
-            squared = image.real**2 + image.imag**2
-            pattern = (1 + squared) / 2 + visibility * fringe
+            pattern = (1 + intensity(image)) / 2 + visibility * fringe
         pattern = pattern + self._parasitic_fringes(phase)
         return (self.light(phase) * pattern)[:, None]
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from napari_qpm.acquisition import Handedness, ReferenceWave
 from napari_qpm.errors import LayoutError, ParameterError
 from napari_qpm.physics._frame_model import FrameModel
+from napari_qpm.physics._optical_model import intensity, phasor
 from napari_qpm.physics.pupil import Pupil, round_aperture
 
 __all__ = ["ANGLES_DEG", "PolarizationCamera", "sample_mosaic"]
@@ -168,29 +169,27 @@ class PolarizationCamera(FrameModel):
                 fringe * torch.cos(phase),
                 fringe * torch.sin(phase),
             )
-        field = torch.polar(
-            torch.ones_like(phase) if amplitude is None else amplitude, phase
-        )
+        field = phasor(phase, amplitude)
         if self.pupil is not None:
             field = self.pupil(field)
         match self.reference_wave:
             case ReferenceWave.SEPARATE:
                 product = field
-                object_light = scale * _squared(field)
+                object_light = scale * intensity(field)
                 reference_light = scale * ratio**2
             case ReferenceWave.POINT_DIFFRACTION:
                 cutoff = self.image_value("pinhole_cycles_per_px", phase)
                 spectrum = torch.fft.fft2(field) * round_aperture(field, cutoff)
                 passed = torch.fft.ifft2(spectrum)
                 product = field * passed.conj()
-                object_light = scale * _squared(field)
-                reference_light = scale * ratio**2 * _squared(passed)
+                object_light = scale * intensity(field)
+                reference_light = scale * ratio**2 * intensity(passed)
             case ReferenceWave.UNSCATTERED:
                 unscattered = field.mean((-2, -1), keepdim=True)
                 scattered = field - unscattered
                 product = 2 * scattered * unscattered.conj()
-                object_light = _squared(scattered)
-                reference_light = _squared(unscattered)
+                object_light = intensity(scattered)
+                reference_light = intensity(unscattered)
         return (
             object_light,
             reference_light,
@@ -269,7 +268,3 @@ def _cell_of(
         for column in (0, 1)
     )
     return a, b, c, d
-
-
-def _squared(field: Tensor) -> Tensor:
-    return field.real**2 + field.imag**2

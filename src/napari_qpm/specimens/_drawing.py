@@ -48,7 +48,9 @@ def draw_mitotic(kind: CellKind, count: int, draws: Draws) -> Bodies:
     """Return dividing cells: balls of nearly doubled mass, some of them parting."""
     recipe = RECIPES[kind]
     mass = 1.5 * draws.lognormal(recipe.mass_pg, 0.6 * recipe.mass_spread, count)
-    radius = ball_radius_um(mass, draws.uniform(*recipe.index_step, count))
+    # Rounding up condenses the cell and stacks all of it above a small disk.
+    low, high = recipe.index_step
+    radius = ball_radius_um(mass, draws.uniform(1.1 * low, 1.25 * high, count))
     bodies = _make(recipe, draws, mass, radius, torch.ones(count, dtype=torch.bool))
     is_parting = draws.happens(0.3, count)
     none = torch.zeros(count)
@@ -166,7 +168,9 @@ def _make(
         aspect=torch.where(is_round, 1 + 0.15 * (aspect - 1), aspect),
         mass_pg=mass,
         outline=_outlines(recipe, draws, radius, spread),
-        height=_disc_heights(draws, is_round) if is_disc else _domes(recipe, spread),
+        height=_disc_heights(draws, is_round)
+        if is_disc
+        else _domes(recipe, draws, spread),
         sheet=recipe.sheet * spread * draws.uniform(0.7, 1.3, count),
         rim_um=both["rim_um"],
         parting=torch.zeros(count),
@@ -176,7 +180,7 @@ def _make(
         coarse=both["coarse"] * draws.uniform(0.6, 1.4, count),
         fine=both["fine"] * draws.uniform(0.6, 1.4, count),
         vesicles=both["vesicles"] * draws.lognormal(0.8, 0.5, count),
-        wobble=(0.008 + 0.022 * spread) * no_disc,
+        wobble=(0.008 + 0.03 * spread) * no_disc,
         texture_y=draws.uniform(0, sheet_size, count),
         texture_x=draws.uniform(0, sheet_size, count),
         floats=torch.zeros(count, dtype=torch.bool),
@@ -229,10 +233,12 @@ def _distances() -> Tensor:
     return (torch.arange(N_HEIGHTS) + 0.5) / N_HEIGHTS
 
 
-def _domes(recipe: Recipe, spread: Tensor) -> Tensor:
-    """Return heights of balls ``(1 - g^2)^0.5`` and of flatter spread cells."""
+def _domes(recipe: Recipe, draws: Draws, spread: Tensor) -> Tensor:
+    """Return heights of balls ``(1 - g^2)^0.5``, flattened ones, and spread cells."""
     dome = (1 - (_distances() / 0.97) ** 2).clamp(min=0) ** recipe.dome
-    return torch.where(spread[:, None] > 0, dome, unit_ball())
+    flatness = draws.uniform(0.3, 0.54, len(spread), 1)
+    ball = (1 - _distances() ** 2).clamp(min=0) ** flatness
+    return torch.where(spread[:, None] > 0, dome, ball)
 
 
 def unit_ball() -> Tensor:

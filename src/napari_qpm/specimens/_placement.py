@@ -7,6 +7,8 @@ from napari_qpm.specimens._draws import Draws
 
 __all__ = ["place", "push_apart"]
 
+_MOST_CLUMPS = 24
+_CELLS_A_CLUMP = 7.0
 _EMPTY_UM = -1e6
 """Radius of a slot without a cell: it touches nothing."""
 
@@ -15,20 +17,22 @@ def place(
     field: Tensor,
     radius: Tensor,
     clumping: Tensor,
+    density: Tensor,
     size_um: Tensor,
     margin_um: float,
     draws: Draws,
     *,
     n_fields: int,
-    spacing: float = 0.92,
+    spacing: float = 0.8,
     n_steps: int = 16,
 ) -> Tensor:
     """Return ``(M, 2)`` centres [um]; cells may lie up to a margin outside the image.
 
     Parameters
     ----------
-    field, radius, clumping
-        ``(M,)`` image, radius [um] and share of cells that begin in a clump.
+    field, radius, clumping, density
+        ``(M,)`` image, radius [um], share of cells that begin in a clump, and a number
+        that is alike in cells that like to be in one clump.
     size_um
         ``(2,)`` size of an image.
     spacing
@@ -37,8 +41,14 @@ def place(
     count = len(field)
     room = size_um + 2 * margin_um
     position = torch.rand(count, 2, generator=draws.generator) * room - margin_um
-    centres = torch.rand(n_fields, 6, 2, generator=draws.generator) * room - margin_um
-    clump = (6 * draws.uniform(0, 1, count) ** 2).long().clamp_(max=5)
+    centres = draws.uniform(0, 1, n_fields, _MOST_CLUMPS, 2) * room - margin_um
+    members = torch.bincount(field, minlength=n_fields)
+    clumps = (members / _CELLS_A_CLUMP).clamp(1, _MOST_CLUMPS)[field]
+    # The square makes some clumps large and many small.
+    likeness = 0.6 * _rank(density, field) + 0.4 * draws.uniform(0, 1, count)
+    likeness = (likeness - draws.integers(0, 2, n_fields)[field]).abs()
+    clump = (clumps * likeness**2).long()
+    clump.clamp_(max=_MOST_CLUMPS - 1)
     near = centres[field, clump] + draws.normal(0, 1, count, 2) * 2 * radius[:, None]
     joins = draws.happens(clumping, count)
     position = torch.where(joins[:, None], near, position)
@@ -55,11 +65,23 @@ def place(
     return table[field, slot]
 
 
+def _rank(values: Tensor, field: Tensor) -> Tensor:
+    """Return where each value stands among those of its image, 0 to 1."""
+    order = torch.argsort(values)
+    order = order[torch.argsort(field[order], stable=True)]
+    counts = torch.bincount(field)
+    first = torch.cumsum(counts, 0) - counts
+    rank = torch.empty(len(values))
+    inside = torch.arange(len(values)) - first[field[order]]
+    rank[order] = inside / counts[field[order]]
+    return rank
+
+
 def push_apart(position: Tensor, radius: Tensor, spacing: float) -> Tensor:
     """Return centres ``(N, K, 2)`` after each pair gave way by part of its overlap."""
     distance = torch.cdist(position, position)
     push = (radius[:, :, None] + radius[:, None]).mul_(spacing).sub_(distance)
-    push = push.clamp_(min=0).div_(distance.add_(1e-3)).mul_(0.3)
+    push = push.clamp_(min=0).div_(distance.add_(1e-3)).mul_(0.38)
     away = position * push.sum(dim=2, keepdim=True) - push @ position
     return position + away
 

@@ -133,6 +133,7 @@ class Population:
             torch.zeros(count, dtype=torch.long),
             self.radii(0.0),
             torch.full((count,), clumping),
+            self.draws.uniform(0, 1, count),
             self.size_um,
             0.0,
             self.draws,

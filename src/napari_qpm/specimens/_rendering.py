@@ -35,7 +35,7 @@ _CLOSENESS_STEPS = float(1 << 20)
 _BODY_BITS = 24
 _NOBODY = 1 << 62
 _VOLUME_POINT = float(1 << 30)
-_LEAST_ROOM = 0.75
+_LEAST_ROOM = 0.85
 _MOST_MARGIN = 48
 """Margin in which bodies still share room [px]; farther outside they do not."""
 

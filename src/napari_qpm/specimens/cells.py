@@ -34,6 +34,8 @@ _FIT_ROUNDS = 2
 _NOT_IN_BLOOD = (CellClass.MITOTIC, CellClass.DEAD)
 """A red cell has no nucleus: it neither divides nor falls into apoptotic bodies."""
 _REST_OF_BLUR = 3.5
+_OVERLAPPING_SHARE = 0.3
+"""A cell that lies over others keeps only this part of its radius free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,8 @@ def simulate_cells(
     n
         Number of images.
     seed
-        The same seed, settings and `n` give the same specimens; on another device they
-        agree to rounding.
+        The same seed, settings and `n` give the same specimens; on another device or
+        number of threads they agree to rounding.
     device
         Where the images are made and stay.
     settings, **options
@@ -161,7 +163,8 @@ def _populate(
             classes.append(torch.full((total,), int(cell_class)))
             clumping = RECIPES[kind].clumping
             clumping = clumping if settings.clumping is None else settings.clumping
-            clumps.append(torch.full((total,), clumping))
+            # A full layer has no clumps.
+            clumps.append(clumping * (1 - covered[field] ** 2))
             margins.append(margin)
     if not parts:
         empty = draw_live(settings.kinds[0], 0, draws)
@@ -169,20 +172,21 @@ def _populate(
         return empty, none, kind_of_field
     bodies = Bodies.join(parts)
     radius, field = _cell_extent(bodies, n_cells)
+    is_over = draws.happens(settings.overlap, n_cells)
     positions = place(
         field,
-        radius,
+        torch.where(is_over, _OVERLAPPING_SHARE * radius, radius),
         torch.cat(clumps),
+        _cell_mass(bodies, n_cells) / radius**2,
         size_um,
         max(margins),
         draws,
         n_fields=n,
     )
-    floats = draws.happens(settings.overlap, n_cells)[bodies.cell]
     bodies = bodies.replace(
         y=bodies.y + positions[bodies.cell, 0],
         x=bodies.x + positions[bodies.cell, 1],
-        floats=bodies.floats | floats,
+        floats=bodies.floats | is_over[bodies.cell],
     )
     return bodies, torch.cat(classes), kind_of_field
 
@@ -247,6 +251,10 @@ def _cell_extent(bodies: Bodies, n_cells: int) -> tuple[Tensor, Tensor]:
     field = torch.zeros(n_cells, dtype=torch.long)
     field[bodies.cell] = bodies.field
     return area.sqrt(), field
+
+
+def _cell_mass(bodies: Bodies, n_cells: int) -> Tensor:
+    return torch.zeros(n_cells).index_add_(0, bodies.cell, bodies.mass_pg)
 
 
 def _fit(

@@ -88,7 +88,8 @@ def simulate_objects(
         Without labels, absorption or pixel size.
     """
     asked: Any = kinds
-    kinds = (asked,) if isinstance(asked, str) else tuple(asked)
+    asked: Any = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    kinds = asked
     known = [str(kind) for kind in ObjectKind]
     for kind in kinds:
         if str(kind) not in known:

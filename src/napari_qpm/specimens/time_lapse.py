@@ -155,7 +155,8 @@ def simulate_time_lapse(
 def _settle(settings: TimeLapseSettings, draws: Draws) -> Population:
     """Return the first generation."""
     recipe = RECIPES[settings.kind]
-    index_step = sum(recipe.index_step) / 2
+    # Rounding up condenses a cell.
+    index_step = 1.25 * recipe.index_step[1]
     ball = (3 * ALPHA_UM3_PER_PG / (4 * math.pi * index_step)) ** (1 / 3)
     spread = 0.0
     if recipe.density_pg_um2 > 0:
@@ -171,7 +172,9 @@ def _settle(settings: TimeLapseSettings, draws: Draws) -> Population:
     count = settings.n_cells
     if count is None:
         radius = max(spread * recipe.mass_pg**0.5, ball * recipe.mass_pg ** (1 / 3))
-        room = float(torch.prod(population.size_um))
+        # Cells at the border show a part, and crowded ones overlap.
+        room = float(torch.prod(population.size_um + radius))
+        room *= 1 + 0.3 * settings.confluence
         count = max(1, round(settings.confluence * room / (math.pi * radius**2)))
     clumping = recipe.clumping if settings.clumping is None else settings.clumping
     population.settle(count, clumping)

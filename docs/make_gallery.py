@@ -223,7 +223,7 @@ def save(figure: plt.Figure, path: Path) -> None:
     figure.savefig(path, dpi=72)
     plt.close(figure)
     picture = Image.open(path).convert("RGB")
-    picture.quantize(PALETTE_SIZE, Image.Quantize.FASTOCTREE).save(path, optimize=True)
+    picture.quantize(PALETTE_SIZE, kmeans=2).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
 

@@ -4,6 +4,7 @@ A cell is one body, or several when it falls apart; the bodies of a cell share i
 number. Lengths are um; shares are of the body's radius.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -53,8 +54,6 @@ class Bodies:
     fine: Tensor
     vesicles: Tensor
     """Strengths of the columns of the texture sheet."""
-    wobble: Tensor
-    """Unevenness of the outline, relative."""
     texture_y: Tensor
     texture_x: Tensor
     """Where in the texture sheet the body looks [um]."""
@@ -70,8 +69,25 @@ class Bodies:
     def reach_um(self) -> Tensor:
         """Distance from the centre beyond which the body has no height."""
         stretch = self.aspect.sqrt()
-        longest = self.outline.amax(dim=1) + 3 * self.wobble
-        return self.radius * (longest * stretch + self.parting)
+        return self.radius * (self.outline.amax(dim=1) * stretch + self.parting)
+
+    @property
+    def boxes_um(self) -> Tensor:
+        """``(M, 4)``: least and greatest y, least and greatest x from the centre."""
+        turn = torch.arange(N_DIRECTIONS, device=self.y.device)
+        turn = turn * (2 * math.pi / N_DIRECTIONS)
+        stretch, rim = self.aspect.sqrt()[:, None], self.outline
+        v = rim * turn.sin() / stretch
+        u = rim * turn.cos() * stretch
+        cosine, sine = self.angle.cos()[:, None], self.angle.sin()[:, None]
+        y, x = cosine * v + sine * u, cosine * u - sine * v
+        # The halves of a parting body lie mirrored about its middle.
+        beside = self.parting + (self.parting > 0) * self.outline.amax(dim=1)
+        away = beside[:, None]
+        ends = [y.aminmax(dim=1), x.aminmax(dim=1)]
+        lowest = torch.stack([ends[0].min, ends[1].min], dim=1) - away
+        highest = torch.stack([ends[0].max, ends[1].max], dim=1) + away
+        return torch.stack([lowest, highest], dim=2).flatten(1) * self.radius[:, None]
 
     def select(self, rows: Tensor) -> "Bodies":
         """Return some rows."""

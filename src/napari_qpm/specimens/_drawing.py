@@ -13,7 +13,7 @@ from napari_qpm.specimens._textures import SHEET_SIZE, TEXEL_UM
 
 __all__ = ["ball_radius_um", "draw_dead", "draw_debris", "draw_live", "draw_mitotic"]
 
-_N_HAIRS = 128
+_N_HAIRS, _N_RAGS = 128, 40
 _LARGE_SHARE, _LARGEST = 0.03, 3.0
 """A few cells have doubled their genome without dividing."""
 _N_PIECES = (4, 9)
@@ -156,7 +156,6 @@ def _make(
     nucleus_radius = draws.uniform(0.4, 0.52, count) + 0.18 * (1 - spread)
     strength = torch.where(is_round, min(recipe.nucleus, flat.nucleus), recipe.nucleus)
     strength = strength * draws.uniform(0.5, 1.5, count)
-    no_disc = recipe.nucleus > 0
     sheet_size = SHEET_SIZE * TEXEL_UM
     return Bodies(
         field=torch.zeros(count, dtype=torch.long),
@@ -180,7 +179,6 @@ def _make(
         coarse=both["coarse"] * draws.uniform(0.6, 1.4, count),
         fine=both["fine"] * draws.uniform(0.6, 1.4, count),
         vesicles=both["vesicles"] * draws.lognormal(0.8, 0.5, count),
-        wobble=(0.008 + 0.03 * spread) * no_disc,
         texture_y=draws.uniform(0, sheet_size, count),
         texture_x=draws.uniform(0, sheet_size, count),
         floats=torch.zeros(count, dtype=torch.bool),
@@ -210,6 +208,9 @@ def _outlines(recipe: Recipe, draws: Draws, radius: Tensor, spread: Tensor) -> T
         width = draws.uniform(0.015, 0.09, count, 1)
         outline += length * torch.exp((torch.cos(turn - away) - 1) / width)
     outline = outline.clamp_(min=0.55)
+    if recipe.nucleus > 0:
+        ragged = 0.008 + 0.022 * spread[:, None]
+        outline += ragged * _along_rim(draws.normal(0, 1, count, _N_RAGS))
     if recipe.hair > 0:
         outline += _hairs(recipe, draws, radius)
     return outline / outline.square().mean(dim=1, keepdim=True).sqrt()
@@ -220,12 +221,16 @@ def _hairs(recipe: Recipe, draws: Draws, radius: Tensor) -> Tensor:
     count = len(radius)
     has = draws.happens(recipe.hair, count, 1)
     length = draws.uniform(0.15, 0.7, count, 1) / radius[:, None] * has
-    ends = draws.normal(0, 1, count, _N_HAIRS).clamp_(min=0)
-    ends = torch.cat([ends, ends[:, :1]], dim=1)
-    at = torch.arange(N_DIRECTIONS) * (_N_HAIRS / N_DIRECTIONS)
+    return length * _along_rim(draws.normal(0, 1, count, _N_HAIRS).clamp_(min=0))
+
+
+def _along_rim(values: Tensor) -> Tensor:
+    """Return ``(M, N_DIRECTIONS)`` values that run linearly between the given ones."""
+    closed = torch.cat([values, values[:, :1]], dim=1)
+    at = torch.arange(N_DIRECTIONS) * (values.shape[1] / N_DIRECTIONS)
     low = at.long()
     between = at - low
-    return length * (ends[:, low] * (1 - between) + ends[:, low + 1] * between)
+    return closed[:, low] * (1 - between) + closed[:, low + 1] * between
 
 
 def _distances() -> Tensor:

@@ -24,7 +24,7 @@ def place(
     *,
     n_fields: int,
     spacing: float = 0.8,
-    n_steps: int = 16,
+    n_steps: int = 14,
 ) -> Tensor:
     """Return ``(M, 2)`` centres [um]; cells may lie up to a margin outside the image.
 

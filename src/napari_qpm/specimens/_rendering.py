@@ -1,6 +1,6 @@
 """Bodies to optical path and labels, batched, on any device, the same in every run.
 
-Each body covers a square patch of pixels; in it `g` is the distance from the centre
+Each body covers a patch of pixels; in it `g` is the distance from the centre
 over the distance of the outline, 1 at the outline. Where bodies meet, each keeps the
 part in which its `g` is the smallest, so touching cells share a seam as in a real
 layer. Sums over bodies use whole numbers: their order cannot matter, so that a GPU
@@ -30,7 +30,7 @@ __all__ = ["Canvas", "Rendering", "closeness", "render"]
 _FIXED_POINT = float(1 << 40)
 _RIVALRY = 22.0
 """Sharpness of seams: shares of two bodies fall e-fold for 1/22 of a radius."""
-_PATCH_STEP = 24
+_PATCH_STEP = 28
 _CLOSENESS_STEPS = float(1 << 20)
 _BODY_BITS = 24
 _NOBODY = 1 << 62
@@ -65,11 +65,10 @@ class Canvas:
         """Place of all pixels outside the margin."""
         return self.n_fields * self.padded[0] * self.padded[1]
 
-    def places(self, field: Tensor, corner: Tensor, side: int) -> Tensor:
-        """Return ``(M, side, side)`` places of the pixels of square patches."""
+    def places(self, field: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return places ``(M, h, w)`` of patches with rows ``(M, h)`` and columns."""
         height, width = self.padded
-        steps = torch.arange(self.margin, side + self.margin, device=self.device)
-        y, x = corner[:, :1] + steps, corner[:, 1:] + steps
+        y, x = rows + self.margin, columns + self.margin
         beyond_y = (y < 0) | (y >= height)
         beyond_x = (x < 0) | (x >= width)
         row = ((field[:, None] * height + y) * width)[:, :, None]
@@ -110,15 +109,26 @@ class _Pixels:
     texel: Tensor
 
 
-def _patches(
-    bodies: Bodies, pixel_um: float, stretch: float
-) -> Iterator[tuple[Tensor, int]]:
-    """Yield rows of bodies of about the same size, and the side of their patch [px]."""
-    reach = bodies.reach_um * stretch / pixel_um
-    sides = torch.ceil((2 * reach + 3) / _PATCH_STEP).long() * _PATCH_STEP
-    sides = sides.cpu()
-    for side in sorted(set(sides.tolist())):
-        yield torch.nonzero(sides == side).flatten().to(bodies.y.device), side
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    """Bodies whose bounding boxes have the same size, and the first pixel of each."""
+
+    rows: Tensor
+    corner: Tensor
+    shape: tuple[int, int]
+
+
+def _patches(bodies: Bodies, pixel_um: float, stretch: float) -> Iterator[_Patch]:
+    """Yield bodies by the size of their boxes, rounded up."""
+    boxes = bodies.boxes_um * (stretch / pixel_um)
+    centre = torch.stack([bodies.y, bodies.x], dim=1) / pixel_um
+    corner = (centre + boxes[:, ::2]).floor().long() - 1
+    sides = (centre + boxes[:, 1::2]).ceil().long() + 2 - corner
+    sides = (sides + _PATCH_STEP - 1) // _PATCH_STEP * _PATCH_STEP
+    kinds, kind_of = torch.unique(sides.cpu(), dim=0, return_inverse=True)
+    for index, (height, width) in enumerate(kinds.tolist()):
+        rows = torch.nonzero(kind_of == index).flatten().to(corner.device)
+        yield _Patch(rows, corner[rows], (height, width))
 
 
 def _margin(bodies: Bodies, pixel_um: float, stretch: float) -> int:
@@ -128,66 +138,64 @@ def _margin(bodies: Bodies, pixel_um: float, stretch: float) -> int:
     return min(int(2 * longest) + 2, _MOST_MARGIN)
 
 
-def _measure(
-    bodies: Bodies, rows: Tensor, side: int, canvas: Canvas, sheet: Tensor, limit: float
-) -> _Pixels:
+def _measure(bodies: Bodies, patch: _Patch, canvas: Canvas, limit: float) -> _Pixels:
     """Return the pixels with ``g < limit`` of these bodies."""
-    part = bodies.select(rows)
-    pixel = canvas.pixel_um
-    centre = torch.stack([part.y, part.x], dim=1) / pixel
-    corner = centre.floor().long() - side // 2
-    steps = torch.arange(side, device=canvas.device)
-    y = ((corner[:, :1] + steps) * pixel - part.y[:, None])[:, :, None]
-    x = ((corner[:, 1:] + steps) * pixel - part.x[:, None])[:, None, :]
+    part, pixel = bodies.select(patch.rows), canvas.pixel_um
+    rows, columns = (
+        patch.corner[:, axis, None] + torch.arange(length, device=canvas.device)
+        for axis, length in enumerate(patch.shape)
+    )
+    y = (rows * pixel - part.y[:, None])[:, :, None]
+    x = (columns * pixel - part.x[:, None])[:, None, :]
     scale = 1 / part.radius
     cosine = (part.angle.cos() * scale)[:, None, None]
     sine = (part.angle.sin() * scale)[:, None, None]
     v, u = cosine * y - sine * x, sine * y + cosine * x
-    texel = _texels(part, v, u)
+    plain_u = u
     if bool((part.parting > 0).any()):
         parting = part.parting[:, None, None]
         u = torch.where(parting > 0, u.abs() - parting, u)
     stretch = part.aspect.sqrt()[:, None, None]
     across, along = v * stretch, u / stretch
     turn = torch.atan2(across, along).mul_(N_DIRECTIONS / (2 * math.pi))
-    turn = turn.long().remainder_(N_DIRECTIONS)
-    turn += (torch.arange(len(part), device=canvas.device) * N_DIRECTIONS)[
-        :, None, None
-    ]
-    outline = part.outline.flatten()[turn]
+    first = torch.arange(len(part), device=canvas.device) * (N_DIRECTIONS + 1)
+    turn = turn.add_(N_DIRECTIONS / 2).long().add_(first[:, None, None])
+    # From -180 to 180 degrees, both ends included.
+    outline = part.outline.roll(N_DIRECTIONS // 2, dims=1)
+    outline = torch.cat([outline, outline[:, :1]], dim=1).flatten()[turn]
     distance = across.square_().add_(along.square_()).sqrt_()
-    bend = part.wobble[:, None, None] * sheet[COARSE][texel]
-    g = distance / outline + bend * (distance < 2)
+    g = distance / outline
     inside = torch.nonzero((g < limit).flatten()).flatten()
-    place = canvas.places(part.field, corner, side)
+    row = inside // (patch.shape[0] * patch.shape[1])
     inner = distance.div_(outline.add_(1).mul_(0.5))
+    v = v.flatten()[inside]
     return _Pixels(
-        body=rows[inside // (side * side)],
-        place=place.flatten()[inside],
+        body=patch.rows[row],
+        place=canvas.places(part.field, rows, columns).flatten()[inside],
         g=g.flatten()[inside],
         g_inner=inner.flatten()[inside],
-        v=v.flatten()[inside],
+        v=v,
         u=u.flatten()[inside],
-        texel=texel.flatten()[inside],
+        texel=_texels(part, row, v, plain_u.flatten()[inside]),
     )
 
 
-def _texels(part: Bodies, v: Tensor, u: Tensor) -> Tensor:
-    """Return where in the texture sheet each pixel of a patch looks."""
-    per_um = (part.radius / TEXEL_UM)[:, None, None]
-    y = (v * per_um).add_((part.texture_y / TEXEL_UM)[:, None, None]).floor_().int()
-    x = (u * per_um).add_((part.texture_x / TEXEL_UM)[:, None, None]).floor_().int()
+def _texels(part: Bodies, row: Tensor, v: Tensor, u: Tensor) -> Tensor:
+    """Return where in the texture sheet each pixel looks."""
+    per_um = (part.radius / TEXEL_UM).index_select(0, row)
+    at_y = (part.texture_y / TEXEL_UM).index_select(0, row)
+    at_x = (part.texture_x / TEXEL_UM).index_select(0, row)
+    y = (v * per_um).add_(at_y).floor_().int()
+    x = (u * per_um).add_(at_x).floor_().int()
     last = SHEET_SIZE - 1
     return y.bitwise_and_(last).mul_(SHEET_SIZE).add_(x.bitwise_and_(last)).long()
 
 
-def _collect(
-    bodies: Bodies, canvas: Canvas, sheet: Tensor, limit: float = 1.0
-) -> _Pixels:
+def _collect(bodies: Bodies, canvas: Canvas, limit: float = 1.0) -> _Pixels:
     """Return the pixels of all bodies."""
     parts = [
-        _measure(bodies, rows, side, canvas, sheet, limit)
-        for rows, side in _patches(bodies, canvas.pixel_um, limit)
+        _measure(bodies, patch, canvas, limit)
+        for patch in _patches(bodies, canvas.pixel_um, limit)
     ]
     names = ("body", "place", "g", "g_inner", "v", "u", "texel")
     if not parts:
@@ -230,12 +238,11 @@ def closeness(
     n_fields: int,
     shape: tuple[int, int],
     pixel_um: float,
-    sheet: Tensor,
     limit: float,
 ) -> Tensor:
     """Return ``(N, Y, X)`` how near the next outline is: 1 at it, `limit` far away."""
     bodies, _, canvas = _make_canvas(bodies, n_fields, shape, pixel_um, limit)
-    pixels = _collect(bodies, canvas, sheet, limit)
+    pixels = _collect(bodies, canvas, limit)
     nearest = canvas.full(int(limit * _CLOSENESS_STEPS))
     steps = (pixels.g.clamp(min=0) * _CLOSENESS_STEPS).long()
     nearest.scatter_reduce_(0, pixels.place, steps, "amin")
@@ -259,7 +266,7 @@ def render(
     """
     mass = bodies.mass_pg.clone()
     bodies, rows, canvas = _make_canvas(bodies, n_fields, shape, pixel_um, 1.0)
-    pixels = _collect(bodies, canvas, sheet)
+    pixels = _collect(bodies, canvas)
     winners = canvas.crop(_winners(bodies, pixels, canvas))
     is_empty = winners == _NOBODY
     winners = winners.bitwise_and((1 << _BODY_BITS) - 1).add_(1)

@@ -65,7 +65,7 @@ class CellSettings:
     kinds: tuple[CellKind, ...] = tuple(CellKind)
     confluence: tuple[float, float] = (0.02, 0.95)
     shares: tuple[float, float, float, float] = (0.84, 0.05, 0.07, 0.04)
-    overlap: float = 0.05
+    overlap: float = 0.03
     blur_um: float = 0.3
     clumping: float | None = None
 
@@ -129,7 +129,7 @@ def simulate_cells(
     sheet = draw_sheet(draws, where)
     bodies = bodies.to(where)
     for _ in range(_FIT_ROUNDS):
-        bodies = _fit(bodies, settings, covered.to(where), sheet)
+        bodies = _fit(bodies, settings, covered.to(where))
     rendering = render(
         bodies, n, settings.shape, settings.pixel_um, sheet, keeps_mass=False
     )
@@ -257,9 +257,7 @@ def _cell_mass(bodies: Bodies, n_cells: int) -> Tensor:
     return torch.zeros(n_cells).index_add_(0, bodies.cell, bodies.mass_pg)
 
 
-def _fit(
-    bodies: Bodies, settings: CellSettings, covered: Tensor, sheet: Tensor
-) -> Bodies:
+def _fit(bodies: Bodies, settings: CellSettings, covered: Tensor) -> Bodies:
     """Return bodies grown or shrunk so that each image is covered as wanted.
 
     With `g` = 1 at an outline, scaling all radii by ``s`` moves the outline to where
@@ -272,9 +270,9 @@ def _fit(
         x=bodies.x - 0.5 * (pixel_um - settings.pixel_um),
     )
     n = len(covered)
-    nearest = closeness(
-        shifted, n, (shape[0], shape[1]), pixel_um, sheet, _SCALES[1]
-    ).flatten(1)
+    nearest = closeness(shifted, n, (shape[0], shape[1]), pixel_um, _SCALES[1]).flatten(
+        1
+    )
     rank = (covered * nearest.shape[1]).long().clamp_(max=nearest.shape[1] - 1)
     scale = nearest.sort(dim=1).values.gather(1, rank[:, None])[:, 0]
     scale = scale.clamp(*_SCALES)[bodies.field]

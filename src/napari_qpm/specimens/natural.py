@@ -88,8 +88,8 @@ def simulate_objects(
         Without labels, absorption or pixel size.
     """
     asked: Any = kinds
-    asked: Any = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    kinds = asked
+    families: list[Any] = [asked] if isinstance(asked, str) else list(asked)
+    kinds = tuple(families)
     known = [str(kind) for kind in ObjectKind]
     for kind in kinds:
         if str(kind) not in known:

@@ -288,7 +288,6 @@ class _Bank:
             nucleoli=bodies.nucleoli * flat[:, 0],
             coarse=bodies.coarse * (0.4 + 0.6 * flat[:, 0]),
             vesicles=bodies.vesicles * (0.4 + 0.6 * flat[:, 0]),
-            wobble=bodies.wobble * flat[:, 0],
             texture_y=bodies.texture_y + _CHURN_UM_PER_S * time_s,
         )
 

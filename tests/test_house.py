@@ -86,7 +86,8 @@ def test_import_loads_nothing_heavy(module, allowed):
 
 
 @pytest.mark.parametrize(
-    "module", ["io", "retrieval", "segmentation", "measurement", "pipeline", "cli"]
+    "module",
+    ["io", "retrieval", "segmentation", "measurement", "checks", "pipeline", "cli"],
 )
 def test_rooms_load_neither_viewer_nor_networks(module):
     code = f"import sys, napari_qpm.{module}; print(*sys.modules)"

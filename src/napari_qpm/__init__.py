@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PhaseMap,
         PhaseUnit,
     )
+    from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
     from napari_qpm.io import open_all
     from napari_qpm.measurement import measure
@@ -32,6 +33,7 @@ __all__ = [
     "measure",
     "open",
     "open_all",
+    "residual",
     "retrieve",
     "save",
     "segment",
@@ -47,6 +49,7 @@ _HOMES = {
     "measure": "measurement:measure",
     "open": "io:open_acquisition",
     "open_all": "io:open_all",
+    "residual": "checks:residual",
     "retrieve": "retrieval:retrieve",
     "save": "pipeline:save",
     "segment": "segmentation:segment",

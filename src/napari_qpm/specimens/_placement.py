@@ -23,7 +23,7 @@ def place(
     draws: Draws,
     *,
     n_fields: int,
-    spacing: float = 0.8,
+    spacing: Tensor | float = 0.8,
     n_steps: int = 14,
 ) -> Tensor:
     """Return ``(M, 2)`` centres [um]; cells may lie up to a margin outside the image.
@@ -36,7 +36,7 @@ def place(
     size_um
         ``(2,)`` size of an image.
     spacing
-        Distance of touching cells over the sum of their radii.
+        Distance of touching cells over the sum of their radii, for each image or all.
     """
     count = len(field)
     room = size_um + 2 * margin_um
@@ -77,10 +77,11 @@ def _rank(values: Tensor, field: Tensor) -> Tensor:
     return rank
 
 
-def push_apart(position: Tensor, radius: Tensor, spacing: float) -> Tensor:
+def push_apart(position: Tensor, radius: Tensor, spacing: Tensor | float) -> Tensor:
     """Return centres ``(N, K, 2)`` after each pair gave way by part of its overlap."""
+    room = torch.as_tensor(spacing).reshape(-1, 1, 1)
     distance = torch.cdist(position, position)
-    push = (radius[:, :, None] + radius[:, None]).mul_(spacing).sub_(distance)
+    push = (radius[:, :, None] + radius[:, None]).mul_(room).sub_(distance)
     push = push.clamp_(min=0).div_(distance.add_(1e-3)).mul_(0.38)
     away = position * push.sum(dim=2, keepdim=True) - push @ position
     return position + away

@@ -182,6 +182,8 @@ def _populate(
         max(margins),
         draws,
         n_fields=n,
+        # A full layer is evenly spread; sparse cells crowd into each other.
+        spacing=0.8 + 0.3 * covered**3,
     )
     bodies = bodies.replace(
         y=bodies.y + positions[bodies.cell, 0],
@@ -212,7 +214,7 @@ def _counts(
     """
     area, margin = _typical_size(kind)
     room = float(torch.prod(size_um + 2 * margin))
-    wanted = covered * room / area * (1 + 0.15 * covered)
+    wanted = covered * room / area * (1 + 0.45 * covered**3)
     whole = wanted + draws.uniform(0, 1, len(covered))
     return whole.long().clamp_(min=1), margin
 

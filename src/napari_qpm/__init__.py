@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
     from napari_qpm.io import open_all
-    from napari_qpm.measurement import measure
+    from napari_qpm.measurement import link, measure
     from napari_qpm.pipeline import Pipeline, save
     from napari_qpm.retrieval import retrieve
     from napari_qpm.segmentation import segment
@@ -30,6 +30,7 @@ __all__ = [
     "PhaseMap",
     "PhaseUnit",
     "Pipeline",
+    "link",
     "measure",
     "open",
     "open_all",
@@ -46,6 +47,7 @@ _HOMES = {
     "PhaseMap": "acquisition:PhaseMap",
     "PhaseUnit": "acquisition:PhaseUnit",
     "Pipeline": "pipeline:Pipeline",
+    "link": "measurement:link",
     "measure": "measurement:measure",
     "open": "io:open_acquisition",
     "open_all": "io:open_all",

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-__all__ = ["COLUMNS", "Need", "column_units"]
+__all__ = ["COLUMNS", "LINK_COLUMNS", "TRACK_UNITS", "Need", "column_units"]
 
 
 class Need(StrEnum):
@@ -86,6 +86,38 @@ COLUMNS: dict[str, tuple[str, Need]] = {
 }
 
 
+LINK_COLUMNS: dict[str, str] = {
+    "track_id": "",
+    "parent_id": "",
+    "division_mass_ratio": "",
+    "division_suspect": "",
+    "speed_um_min": "um/min",
+    "growth_pg_h": "pg/h",
+    "growth_sd_pg_h": "pg/h",
+    "sgr_1_h": "1/h",
+    "sgr_sd_1_h": "1/h",
+}
+"""Units of the columns that linking adds to the table of cells."""
+
+TRACK_UNITS: dict[str, str] = {
+    "first_frame": "",
+    "last_frame": "",
+    "n_frames": "",
+    "n_cells": "",
+    "duration_h": "h",
+    "path_um": "um",
+    "displacement_um": "um",
+    "first_mass_pg": "pg",
+    "last_mass_pg": "pg",
+    "doubling_time_h": "h",
+    "doubling_time_low_h": "h",
+    "doubling_time_high_h": "h",
+}
+"""Units of the further columns of the tables of tracks and of the population."""
+
+
 def column_units(table: pd.DataFrame) -> dict[str, str]:
     """Return the unit of every column of a table; empty for pure numbers and words."""
-    return {str(name): COLUMNS.get(str(name), ("",))[0] for name in table.columns}
+    known = {name: unit for name, (unit, _) in COLUMNS.items()}
+    known |= LINK_COLUMNS | TRACK_UNITS
+    return {str(name): known.get(str(name), "") for name in table.columns}

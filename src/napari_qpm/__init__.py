@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PhaseMap,
         PhaseUnit,
     )
+    from napari_qpm.calibration import fit_instrument
     from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
     from napari_qpm.io import open_all
@@ -30,6 +31,7 @@ __all__ = [
     "PhaseMap",
     "PhaseUnit",
     "Pipeline",
+    "fit_instrument",
     "link",
     "measure",
     "open",
@@ -47,6 +49,7 @@ _HOMES = {
     "PhaseMap": "acquisition:PhaseMap",
     "PhaseUnit": "acquisition:PhaseUnit",
     "Pipeline": "pipeline:Pipeline",
+    "fit_instrument": "calibration:fit_instrument",
     "link": "measurement:link",
     "measure": "measurement:measure",
     "open": "io:open_acquisition",

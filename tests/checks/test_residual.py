@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.checks.conftest import smoothed, with_block
 
 import napari_qpm as qpm
 from napari_qpm.acquisition import Acquisition, PhaseMap, PhaseUnit
@@ -10,8 +11,6 @@ from napari_qpm.errors import JobCancelled, LayoutError, ModalityError
 from napari_qpm.fringes import find_carrier
 from napari_qpm.jobs import CancelToken
 from napari_qpm.specimens.samples import simulate
-
-from .conftest import smoothed, with_block
 
 KINDS = ("off-axis", "polarization")
 CLASSICAL_FLOOR = {"off-axis": (0.9, 1.2), "polarization": (0.75, 1.05)}

@@ -4,7 +4,7 @@ Dry mass is summed from zero, so a level or tilt of the empty field is a wrong m
 camera sees it: the level is a convention, the tilt was fitted away.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ NOTABLE_OBJECTS = 5e-3
 NEGLIGIBLE_RAD = 0.03
 """Level or slope that is too small to matter, whatever the noise."""
 LEAST_EMPTY_SHARE = 0.05
+LEAST_PIXELS = 16
+NAN = float("nan")
 BLIND_TO = (
     "It cannot see anything inside cells, nor a level that a crowded field hides."
 )
@@ -45,7 +47,7 @@ class FieldFindings:
     noise_rad
         Robust deviation from that plane, in a pixel.
     empty_share
-        Share of the field that was taken for empty.
+        Share of the field that was taken for empty; NaN without any phase.
     rise
         +1 where all that stands out is above the field, -1 where it is below; NaN where
         nothing stands out.
@@ -77,9 +79,8 @@ def find_field(
     step = max(1, round(max(phase.shape) / LARGEST_SIDE))
     sample = np.asarray(phase[::step, ::step], np.float64)
     finite = np.isfinite(sample)
-    if finite.sum() < 16:
-        nan = float("nan")
-        return FieldFindings(nan, nan, nan, 0.0, nan)
+    if finite.sum() < LEAST_PIXELS:
+        return FieldFindings(NAN, NAN, NAN, NAN, NAN)
     plane = _Plane(sample.shape)
     cells = None
     if labels is not None and np.any(labels):
@@ -87,6 +88,8 @@ def find_field(
         empty = finite & ~ndimage.binary_dilation(cells, iterations=GROWTH_PX)
         if empty.mean() < LEAST_EMPTY_SHARE:
             empty = finite & ~cells
+        if empty.sum() < LEAST_PIXELS:
+            return FieldFindings(NAN, NAN, NAN, 0.0, NAN)
     else:
         slopes = fit_wrapped_slopes(sample.astype(np.float32)).coefficients
         tilt = np.array([0.0, slopes[1, 0], slopes[0, 1]])
@@ -110,7 +113,10 @@ def find_field(
 
 def background_check(findings: FieldFindings) -> Check:
     """Return the verdict on the empty field in plain words."""
-    level, slope = (findings.in_noise(v) for v in _lengths(findings))
+    if not np.isfinite(findings.level_rad):
+        return _without_field(findings)
+    level = findings.in_noise(findings.level_rad)
+    slope = findings.in_noise(findings.slope_rad)
     problems = {
         (
             f"the empty field lies at {findings.level_rad:+.2f} rad instead of 0 "
@@ -138,20 +144,24 @@ def background_check(findings: FieldFindings) -> Check:
     return Check(
         title="Background",
         verdict=max(problems.values(), key=lambda v: v.rank),
-        values={
-            "level_rad": findings.level_rad,
-            "slope_rad": findings.slope_rad,
-            "noise_rad": findings.noise_rad,
-            "empty_share": findings.empty_share,
-            "rise": findings.rise,
-        },
+        values=asdict(findings),
         finding=finding,
         blind_to=BLIND_TO,
     )
 
 
-def _lengths(findings: FieldFindings) -> tuple[float, float]:
-    return findings.level_rad, findings.slope_rad
+def _without_field(findings: FieldFindings) -> Check:
+    """Return the verdict where nothing is empty, or there is no phase at all."""
+    has_phase = np.isfinite(findings.empty_share)
+    return Check(
+        title="Background",
+        verdict=Verdict.DOUBTFUL if has_phase else Verdict.BAD,
+        values=asdict(findings),
+        finding="Cells fill the whole field: its level cannot be judged."
+        if has_phase
+        else "The frame has no phase.",
+        blind_to=BLIND_TO,
+    )
 
 
 class _Plane:

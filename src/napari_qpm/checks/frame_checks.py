@@ -56,6 +56,11 @@ class Checks:
         parts = [f"{check.title.lower()} {check.verdict.value}" for check in self]
         return f"Checks {self.verdict.value}: {', '.join(parts)}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON holds them."""
+        found = {check.title.lower(): check.to_dict() for check in self}
+        return {"verdict": self.verdict.value, **found}
+
     def describe(self) -> str:
         """Return what each check sees and cannot see, one line each."""
         lines = [check.describe() for check in self]

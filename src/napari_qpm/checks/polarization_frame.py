@@ -117,20 +117,38 @@ class _Light:
 
     Parameters
     ----------
-    brightness
-        B.
+    mean
+        Of the four images, noisy.
     measured
         Field of the object, ``A exp(i ...)``.
-    offset
-        Light that is part of the object's field, but has no fringes.
+    unscattered
+        Its part that serves as reference wave, and so makes no fringes; `None` where
+        the reference is another wave.
     fixed
         Phase of the reference frame, as a phasor.
     """
 
-    brightness: FloatImage
+    mean: FloatImage
     measured: ComplexImage
-    offset: FloatImage | np.float32
+    unscattered: FloatImage | None
     fixed: ComplexImage | np.complex64
+
+    def fringe(self, field: ComplexImage) -> ComplexImage:
+        """Return the fringes that an object's field makes."""
+        return field if self.unscattered is None else field - self.unscattered
+
+    def brightness(self, fringe: ComplexImage) -> FloatImage:
+        """Return B under these fringes.
+
+        Scattered light, 2 g |s| |u| in the fringes and g |s|^2 in the brightness, has
+        the detail of the object; what else there is of brightness is smooth.
+        """
+        detail: FloatImage | np.float32 = np.float32(0)
+        if self.unscattered is not None:
+            detail = fringe.real**2 + fringe.imag**2
+            detail /= 2 * np.maximum(self.unscattered, np.float32(1e-6))
+        smooth = ndimage.gaussian_filter(self.mean - detail, ENVELOPE_WIDTH_PX)
+        return np.asarray(smooth + detail, np.float32)
 
 
 def explain_angles(
@@ -149,7 +167,7 @@ def explain_angles(
     for _ in range(2):
         light = _light(camera.evened(raw, analysers), camera, acquisition)
         sign, field = _object_field(light, phasor, is_known, acquisition, phase_map)
-        fringe = field - light.offset
+        fringe = light.fringe(field)
         before, analysers = analysers, _fit_analysers(judged, camera, light, fringe)
         change = max(
             abs(new.gain - old.gain) for new, old in zip(analysers, before, strict=True)
@@ -158,7 +176,7 @@ def explain_angles(
             break
     predicted = _seen(camera, analysers, light, fringe, raw.shape)
     predicted[:, ~is_known] = np.nan
-    own = light.measured - light.offset
+    own = light.fringe(light.measured)
     best = _seen(
         camera, _fit_analysers(judged, camera, light, own), light, own, raw.shape
     )
@@ -180,19 +198,19 @@ def _known_gains(acquisition: Acquisition) -> tuple[_Analyser, ...]:
 
 def _light(even: FloatImage, camera: _Camera, acquisition: Acquisition) -> _Light:
     images = difference_images(even, camera.sampling)
-    brightness = ndimage.gaussian_filter(images.total / 4, ENVELOPE_WIDTH_PX)
-    fringe = images.fringe / 2
-    offset: FloatImage | np.float32 = np.float32(0)
+    measured, unscattered = images.fringe / 2, None
     fixed: ComplexImage | np.complex64 = np.complex64(1)
     if acquisition.reference is not None:
         blank = difference_images(usable_frame(acquisition.reference), camera.sampling)
         if acquisition.instrument.reference_wave is ReferenceWave.UNSCATTERED:
             fraction = unscattered_fraction(images, blank)
-            offset = np.float32(fraction / 2) * blank.total
-            offset = ndimage.gaussian_filter(offset, ENVELOPE_WIDTH_PX)
+            unscattered = np.float32(fraction / 2) * blank.total
+            unscattered = ndimage.gaussian_filter(unscattered, ENVELOPE_WIDTH_PX)
+            measured = measured + unscattered
         else:
             fixed = direction(blank.fringe)
-    return _Light(brightness, fringe + offset, offset, fixed)
+    mean = np.asarray(images.total / 4, np.float32)
+    return _Light(mean, measured, unscattered, fixed)
 
 
 def _object_field(
@@ -225,21 +243,22 @@ def _seen(
 ) -> FloatImage:
     """Return the frame ``(C, Y, X)`` that these analysers see."""
     frame = np.empty(shape, np.float32)
-    for n, (analyser, angle) in enumerate(zip(analysers, ANGLES, strict=True)):
-        brightness, own = _behind(camera, n, angle, light, fringe)
-        camera.put(frame, n, analyser.see(brightness, own))
+    behind = _behind(camera, light, fringe)
+    for n, (analyser, parts) in enumerate(zip(analysers, behind, strict=True)):
+        camera.put(frame, n, analyser.see(*parts))
     return frame
 
 
 def _behind(
-    camera: _Camera, n: int, angle: int, light: _Light, fringe: ComplexImage
-) -> tuple[FloatImage, ComplexImage]:
-    """Return brightness and fringes at the pixels of a perfect analyser."""
-    turn = np.complex64(np.exp(2j * np.deg2rad(angle)))
-    return (
-        camera.image_part(light.brightness, n),
-        camera.image_part(fringe, n) * turn,
-    )
+    camera: _Camera, light: _Light, fringe: ComplexImage
+) -> list[tuple[FloatImage, ComplexImage]]:
+    """Return brightness and fringes at the pixels of each analyser, were it perfect."""
+    brightness = light.brightness(fringe)
+    turns = [np.complex64(np.exp(2j * np.deg2rad(angle))) for angle in ANGLES]
+    return [
+        (camera.image_part(brightness, n), camera.image_part(fringe, n) * turn)
+        for n, turn in enumerate(turns)
+    ]
 
 
 def _fit_analysers(
@@ -250,8 +269,7 @@ def _fit_analysers(
     Pixels that are NaN do not count.
     """
     fitted = []
-    for n, angle in enumerate(ANGLES):
-        brightness, own = _behind(camera, n, angle, light, fringe)
+    for n, (brightness, own) in enumerate(_behind(camera, light, fringe)):
         values = camera.part(judged, n).ravel()
         pick = slice(None, None, max(1, values.size // SAMPLES))
         columns = (brightness.ravel(), own.real.ravel(), own.imag.ravel())

@@ -1,8 +1,10 @@
 """What a check says: a verdict, the values behind it, and what it is blind to."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 __all__ = ["Check", "Verdict", "grade"]
 
@@ -51,6 +53,19 @@ class Check:
     def sentence(self) -> str:
         """What it sees, and what it cannot see."""
         return f"{self.finding} {self.blind_to}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON holds them; what is not a number is None."""
+        numbers = {
+            name: value if math.isfinite(value) else None
+            for name, value in self.values.items()
+        }
+        return {
+            "verdict": self.verdict.value,
+            **numbers,
+            "finding": self.finding,
+            "blind_to": self.blind_to,
+        }
 
     def describe(self) -> str:
         """Return title, verdict and sentence in one line."""

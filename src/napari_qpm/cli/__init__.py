@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_qpm.cli import processing, tools
+from napari_qpm.cli import checking, processing, tools
 from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 processing.register(app)
+checking.register(app)
 tools.register(app)
 
 

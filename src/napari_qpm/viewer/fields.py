@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Layer
 
+    from napari_qpm.viewer.verdicts import CheckedFrame
+
 __all__ = [
     "METADATA_KEY",
     "FieldOfView",
@@ -68,6 +70,7 @@ class FieldOfView:
         self.is_corrected = False
         self.is_outdated = False
         self.phase_map: PhaseMap | None = None
+        self.checked: CheckedFrame | None = None
         self.table: pd.DataFrame | None = None
         self.missing_columns: dict[str, str] = {}
         self.cells_step: Step | None = None
@@ -91,7 +94,7 @@ class FieldOfView:
         self._layers.pop(role, None)
         self.done.pop(role, None)
         if role is Role.PHASE:
-            self.phase_map, self.is_outdated = None, False
+            self.phase_map, self.checked, self.is_outdated = None, None, False
         if role is Role.CELLS:
             self.cells_step, self.outlines = None, {}
 

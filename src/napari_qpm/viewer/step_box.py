@@ -1,5 +1,7 @@
 """One step of the dock: its method, its folded parameters and its button."""
 
+import html
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -64,6 +66,9 @@ class StepBox(QWidget):
         self.engine.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.button = QPushButton(ACTIONS[step])
         self.button.setObjectName(f"{step}_button")
+        self.verdict = QLabel()
+        self.verdict.setObjectName(f"{step}_verdict")
+        self.verdict.setWordWrap(True)
         self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
         self.advanced.setObjectName(f"{step}_advanced")
         self.advanced.layout().setContentsMargins(0, 0, 0, 0)
@@ -77,6 +82,7 @@ class StepBox(QWidget):
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.engine)
+        layout.addWidget(self.verdict)
         layout.addWidget(self.advanced)
         self.button.clicked.connect(self._on_clicked)
         self.engine.activated.connect(self._on_engine)
@@ -91,6 +97,7 @@ class StepBox(QWidget):
         font.setBold(workflow.next_step() is step)
         self.button.setFont(font)
         self.title.setText(TITLES[step] + self._mark())
+        self._show_verdict()
         self._show_engines()
         self._show_form()
         self.advanced.setEnabled(workflow.job is None)
@@ -106,6 +113,19 @@ class StepBox(QWidget):
         phase_map = workflow.field.phase_map
         unit = "" if phase_map is None else f" ({unit_symbol(phase_map.unit)})"
         return unit + DONE_MARK
+
+    def _show_verdict(self) -> None:
+        """Show what the checks say of the phase, while it is there and up to date."""
+        field = self._workflow.field
+        checked = None
+        if self.step is StepName.RETRIEVE and self._workflow.is_done(self.step):
+            checked = None if field is None else field.checked
+        self.verdict.setVisible(checked is not None)
+        if checked is not None:
+            self.verdict.setText(checked.headline)
+            lines = map(html.escape, checked.detail.splitlines())
+            # As rich text, so that long lines wrap in the tooltip.
+            self.verdict.setToolTip("".join(f"<p>{line}</p>" for line in lines))
 
     def _show_engines(self) -> None:
         settings, modality = self._workflow.settings, self._workflow.modality

@@ -12,6 +12,7 @@ from napari_qpm.viewer.adoption import examine
 from napari_qpm.viewer.fields import FieldOfView, Role
 from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
 from napari_qpm.viewer.results import show_cells, show_phase
+from napari_qpm.viewer.verdicts import check_shown
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -53,16 +54,19 @@ def retrieve_task(
     field: FieldOfView,
     pipeline: "Pipeline",
     frames: Iterable[int],
+    shown: int = 0,
 ) -> Task:
-    """Return the task that shows the phase of these frames."""
+    """Return the task that shows the phase of these frames and checks the shown one."""
     recording, wanted = field.acquisition, tuple(frames)
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
-        return retrieve_frames(pipeline, recording, wanted, token, report)
+        made = retrieve_frames(pipeline, recording, wanted, token, report)
+        return made, check_shown(made.phase_map, made.frames, shown, token, report)
 
     def commit(result: Any) -> str:
-        show_phase(viewer, field, result)
-        return _problems_in_words("retrieved", result.problems)
+        made, field.checked = result
+        show_phase(viewer, field, made)
+        return _problems_in_words("retrieved", made.problems)
 
     return Task("Retrieve phase", work, commit)
 

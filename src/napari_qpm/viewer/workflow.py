@@ -349,7 +349,8 @@ class Workflow:
         field, frames = self.field, self._frames(scope)
         assert field is not None
         if step is StepName.RETRIEVE:
-            return retrieve_task(self.viewer, field, self.pipeline(), frames)
+            shown = self.current_frame()
+            return retrieve_task(self.viewer, field, self.pipeline(), frames, shown)
         if step is StepName.SEGMENT:
             return segment_task(self.viewer, field, self.pipeline(), frames)
         return measure_task(field, self.pipeline(), frames)

@@ -1,4 +1,4 @@
-"""Commands around processing: engines, simulate, view, demo, warm."""
+"""Commands around processing: engines, instruments, view, demo, warm."""
 
 import subprocess
 import sys
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_qpm.cli.options import Json, SetParameter, key_values
+from napari_qpm.cli.instruments import fit_instrument, simulate
+from napari_qpm.cli.options import Json
 from napari_qpm.cli.output import command_output
 
 __all__ = ["register"]
@@ -15,7 +16,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    for command in (engines, simulate, view, demo, warm):
+    for command in (engines, fit_instrument, simulate, view, demo, warm):
         app.command()(command)
 
 
@@ -29,27 +30,6 @@ def engines(
 
         records = engine_records(name)
         output.result({"engines": records}, describe_engines(records))
-
-
-def simulate(
-    kind: Annotated[str, typer.Argument(help="polarization, off-axis or phase.")],
-    output_folder: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for recording and truth.")
-    ],
-    set_parameter: SetParameter = None,
-    json: Json = False,
-) -> None:
-    """Write a simulated recording with its truth; --set takes seed, n_frames, …."""
-    with command_output(json) as output:
-        from napari_qpm.cli.catalogue import sample_values
-        from napari_qpm.specimens import simulate as simulate_sample
-        from napari_qpm.specimens import write_sample
-
-        options = sample_values(key_values(set_parameter))
-        simulation = simulate_sample(kind, **options)
-        path = write_sample(simulation, output_folder)
-        values = {"path": str(path), "n_frames": simulation.acquisition.n_frames}
-        output.result(values, f"{simulation.title}: {path}")
 
 
 def view(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import (
     Acquisition,
     FrameSource,
+    Instrument,
     Modality,
 )
 from napari_qpm.errors import (
@@ -23,6 +24,7 @@ from napari_qpm.errors import (
     QPMError,
     UnknownNameError,
 )
+from napari_qpm.instrument_file import load_instrument
 from napari_qpm.io.detect import (
     READY_LAYOUT,
     SONY_LAYOUT,
@@ -43,6 +45,7 @@ from napari_qpm.provenance import Step, fingerprint
 __all__ = ["is_ours", "open_acquisition", "open_all"]
 
 ReferenceLike = str | Path | NDArray[Any]
+InstrumentLike = str | Path | Instrument
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def open_acquisition(
     modality: str | Modality | None = None,
     position: int | str | None = None,
     reference: ReferenceLike | None = None,
-    **instrument: Any,
+    instrument: InstrumentLike | None = None,
+    **facts: Any,
 ) -> Acquisition:
     """Return one field of view of a recording; only headers and one frame are read.
 
@@ -75,9 +79,11 @@ def open_acquisition(
         Number or name of the field of view, for files with several.
     reference
         Frame of an empty field: a file, or an array ``(Y, X)`` or ``(C, Y, X)``.
-    **instrument
-        `Instrument` fields, for example ``wavelength_nm=532``. They beat the sidecar
-        ``*.qpm.yaml``, which beats the file.
+    instrument
+        An instrument, or an instrument file, as `fit_instrument` finds it.
+    **facts
+        `Instrument` fields, for example ``wavelength_nm=532``. They beat `instrument`,
+        which beats the sidecar ``*.qpm.yaml``, which beats the file.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def open_acquisition(
         An unknown modality, position or instrument field.
     """
     place = _existing(path)
-    stated = _stated(place, modality, reference, instrument)
+    stated = _stated(place, modality, reference, _facts(instrument, facts))
     fields = _read(place, stated)
     return _build(place, _chosen(place, fields, position), stated, fingerprint(place))
 
@@ -99,11 +105,12 @@ def open_all(
     *,
     modality: str | Modality | None = None,
     reference: ReferenceLike | None = None,
-    **instrument: Any,
+    instrument: InstrumentLike | None = None,
+    **facts: Any,
 ) -> list[Acquisition]:
     """Return every field of view of a recording; see `open_acquisition`."""
     place = _existing(path)
-    stated = _stated(place, modality, reference, instrument)
+    stated = _stated(place, modality, reference, _facts(instrument, facts))
     inputs = fingerprint(place)
     return [_build(place, one, stated, inputs) for one in _read(place, stated)]
 
@@ -125,6 +132,17 @@ def is_ours(path: str | Path) -> bool:
     if frame.shape[0] != 1:
         return False
     return detect_modality(frame).modality in (Modality.POLARIZATION, Modality.OFF_AXIS)
+
+
+def _facts(
+    instrument: InstrumentLike | None, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the user says: the fields of an instrument, and single facts."""
+    if instrument is None:
+        return dict(facts)
+    if not isinstance(instrument, Instrument):
+        instrument = load_instrument(instrument)
+    return instrument.to_dict() | dict(facts)
 
 
 def _existing(path: str | Path) -> Path:

@@ -16,6 +16,7 @@ __all__ = [
     "Reference",
     "Scheduler",
     "SetInstrument",
+    "SetLinking",
     "SetParameter",
     "Wavelength",
     "instrument_values",
@@ -62,6 +63,14 @@ SetInstrument = Annotated[
         "--set-instrument",
         metavar="KEY=VALUE",
         help="Fact about the instrument, such as magnification=40; repeatable.",
+    ),
+]
+SetLinking = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set-link",
+        metavar="KEY=VALUE",
+        help="Parameter of linking, such as max_gap=3; repeatable.",
     ),
 ]
 Overwrite = Annotated[

@@ -16,6 +16,7 @@ from napari_qpm.cli.options import (
     Reference,
     Scheduler,
     SetInstrument,
+    SetLinking,
     SetParameter,
     Wavelength,
     instrument_values,
@@ -136,17 +137,32 @@ def segment(
 def measure(
     inputs: Annotated[list[Path], typer.Argument(help="Result folders with cells.")],
     set_parameter: SetParameter = None,
+    link: Annotated[
+        bool | None,
+        typer.Option(
+            help="Follow cells over time, for growth and divisions; as before if "
+            "absent."
+        ),
+    ] = None,
+    set_linking: SetLinking = None,
     json: Json = False,
 ) -> None:
     """Measure the cells of results that are segmented: one row a cell and frame."""
     with command_output(json) as output:
         from napari_qpm.pipeline.results import extend_results
 
-        pipeline = _pipeline(measure=key_values(set_parameter))
+        if link is False and set_linking:
+            raise typer.BadParameter("--set-link needs --link.", param_hint="--no-link")
+        linking = key_values(set_linking, "--set-link")
+        pipeline = _pipeline(
+            measure=key_values(set_parameter),
+            link=linking if link or linking else None,
+        )
         batch = extend_results(
             pipeline,
             inputs,
             only_measure=True,
+            keep_links=link is None,
             token=output.token,
             report=output.report,
         )

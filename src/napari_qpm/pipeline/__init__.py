@@ -1,7 +1,8 @@
-"""Retrieve, segment, measure as one description that GUI, CLI and cluster all run.
+"""Retrieve, segment, measure, link as one description that all front ends run.
 
 `Pipeline` says what to do, `run_pipeline` does it on one recording and `run_batch` on
-several; `retrieve_step`, `segment_step` and `measure_step` are its steps one by one.
+several; `retrieve_step`, `segment_step`, `measure_step` and `link_step` are its steps
+one by one.
 """
 
 from napari_qpm.pipeline.batch import BatchResult, run_batch
@@ -9,7 +10,12 @@ from napari_qpm.pipeline.description import EngineStep, Pipeline, PipelineError
 from napari_qpm.pipeline.run import RunResult, run_pipeline
 from napari_qpm.pipeline.saving import save
 from napari_qpm.pipeline.script import to_python
-from napari_qpm.pipeline.steps import measure_step, retrieve_step, segment_step
+from napari_qpm.pipeline.steps import (
+    link_step,
+    measure_step,
+    retrieve_step,
+    segment_step,
+)
 
 __all__ = [
     "BatchResult",
@@ -17,6 +23,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "RunResult",
+    "link_step",
     "measure_step",
     "retrieve_step",
     "run_batch",

@@ -1,4 +1,4 @@
-"""The one description of retrieve, segment and measure that every front end runs.
+"""The one description of retrieve, segment, measure and link that every front end runs.
 
 A `Pipeline` is plain data: the same object comes from a form, from the command line or
 from a YAML file, and is stored with every result. What depends on the recording (the
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_qpm.acquisition import Acquisition, Instrument, Modality
 from napari_qpm.errors import ParameterError, QPMError, UnknownNameError
-from napari_qpm.measurement import MeasurementParameters
+from napari_qpm.measurement import LinkingParameters, MeasurementParameters
 from napari_qpm.registry import Registry
 from napari_qpm.retrieval.engines import PHASE_ENGINES, default_engine
 from napari_qpm.segmentation import SEGMENTATION_ENGINES
@@ -110,6 +110,11 @@ class Pipeline(BaseModel):
         title="Measure",
         description="Parameters of the table of cells; null leaves this out.",
     )
+    link: dict[str, Any] | None = Field(
+        None,
+        title="Link",
+        description="Parameters for following cells over time; null leaves this out.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +137,12 @@ class Pipeline(BaseModel):
                 "segmentation engine, or set measure to null.",
                 ("measure",),
             )
+        if self.measure is None and self.link is not None:
+            raise PipelineError(
+                "There is nothing to link without measurement: add measure, or set "
+                "link to null.",
+                ("link",),
+            )
         _located(("instrument",), self.instrument, Instrument.from_dict)
         fitting = PHASE_ENGINES.for_modality(self.modality or "")
         engine = self.retrieve.engine or (fitting[0].name if self.modality else None)
@@ -141,6 +152,8 @@ class Pipeline(BaseModel):
             _complete_step("segment", self.segment, SEGMENTATION_ENGINES)
         if self.measure is not None:
             _located(("measure",), self.measure, MeasurementParameters.parse)
+        if self.link is not None:
+            _located(("link",), self.link, LinkingParameters.parse)
         return self
 
     @classmethod
@@ -201,6 +214,9 @@ class Pipeline(BaseModel):
         if measure is not None:
             parameters = MeasurementParameters.parse(measure)
             measure = parameters.model_dump(mode="json")
+        link = self.link
+        if link is not None:
+            link = LinkingParameters.parse(link).model_dump(mode="json")
         return self.model_copy(
             update={
                 "modality": prepared.require_modality(),
@@ -209,6 +225,7 @@ class Pipeline(BaseModel):
                 ),
                 "segment": segment,
                 "measure": measure,
+                "link": link,
             }
         )
 
@@ -224,6 +241,9 @@ class Pipeline(BaseModel):
             lines.append(
                 f"Measure cells{_wording(EngineStep(parameters=self.measure))}"
             )
+        if self.link is not None:
+            following = _wording(EngineStep(parameters=self.link))
+            lines.append(f"Link cells over time{following}")
         return "\n".join(lines)
 
 

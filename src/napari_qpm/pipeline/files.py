@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_qpm.errors import OutputError
 
-__all__ = ["make_folder", "write_atomically"]
+__all__ = ["make_folder", "remove_files", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
@@ -45,3 +45,15 @@ def make_folder(path: Path) -> Path:
             "Choose another folder."
         ) from error
     return path
+
+
+def remove_files(*paths: Path) -> None:
+    """Remove files that are out of date; those that are not there are no matter."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{path} is out of date and cannot be removed: "
+                f"{error.strerror or error}. Close it in other programs."
+            ) from error

@@ -1,4 +1,4 @@
-"""Continue from results: outline or measure cells in phase that is already there."""
+"""Continue from results: outline, measure or link cells in phase that is there."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,6 +74,7 @@ def extend_results(
     inputs: Sequence[Path],
     *,
     only_measure: bool = False,
+    keep_links: bool = True,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
     overwrite: bool = False,
@@ -89,6 +90,8 @@ def extend_results(
         Result folders.
     only_measure
         Keep the cells that are there.
+    keep_links
+        Link as an earlier run did where the pipeline does not say how.
     token, report, overwrite, scheduler
         See `run_pipeline`.
     """
@@ -97,7 +100,9 @@ def extend_results(
     failures: list[tuple[Path, QPMError]] = []
     for path in inputs:
         try:
-            result = _extend(pipeline, path, only_measure, overwrite, running)
+            stored = _read(path)
+            combined = _combined(pipeline, stored, only_measure, keep_links)
+            result = _extend(stored, combined, overwrite, running)
         except JobCancelled:
             raise
         except QPMError as error:
@@ -107,25 +112,30 @@ def extend_results(
     return BatchResult(tuple(results), tuple(failures))
 
 
-def _extend(
-    pipeline: Pipeline,
-    path: Path,
-    only_measure: bool,
-    overwrite: bool,
-    running: Running,
-) -> RunResult:
-    stored = _read(path)
+def _combined(
+    pipeline: Pipeline, stored: _Stored, only_measure: bool, keep_links: bool
+) -> Pipeline:
+    """Return the stored pipeline with the steps that are done now."""
     if only_measure and stored.pipeline.segment is None:
         raise OutputError(
             f"{stored.folder} holds no cells yet. Run napari-qpm segment on it first."
         )
     wanted = pipeline.complete(stored.context.acquisition)
-    combined = stored.pipeline.model_copy(
+    linking = wanted.link
+    if keep_links and linking is None and wanted.measure is not None:
+        linking = stored.pipeline.link
+    return stored.pipeline.model_copy(
         update={
             "segment": stored.pipeline.segment if only_measure else wanted.segment,
             "measure": wanted.measure,
+            "link": linking,
         }
     )
+
+
+def _extend(
+    stored: _Stored, combined: Pipeline, overwrite: bool, running: Running
+) -> RunResult:
     store = open_store(stored.folder, stored.record, stored.context, stored.n_frames)
     unfinished = stored.n_frames - len(store.finished("phase"))
     if unfinished:
@@ -160,7 +170,7 @@ def _read(path: Path) -> _Stored:
         history=tuple(
             Step(**step)
             for step in record["history"]
-            if step["name"] not in ("segment", "measure")
+            if step["name"] not in ("segment", "measure", "link")
         ),
     )
     pipeline = Pipeline.parse(record[DESCRIPTION])

@@ -1,8 +1,9 @@
 """Run a pipeline on a recording and keep the result in a folder.
 
 The folder holds ``phase.ome.zarr`` (phase and cell labels, filled frame by frame),
-``cells.csv`` and ``cells.parquet``, and ``pipeline.yaml``. Running again continues
-where an earlier run stopped, whatever stopped it.
+``cells.csv`` and ``cells.parquet``, ``tracks.csv`` and ``tracks.parquet`` where cells
+are linked, and ``pipeline.yaml``. Running again continues where an earlier run stopped,
+whatever stopped it.
 """
 
 import hashlib
@@ -19,10 +20,10 @@ from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.table import write_table
 from napari_qpm.io.zarr_reader import own_record
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
-from napari_qpm.measurement import column_units
+from napari_qpm.measurement import column_units, track_growth
 from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.pipeline.description import Pipeline
-from napari_qpm.pipeline.files import make_folder
+from napari_qpm.pipeline.files import make_folder, remove_files
 from napari_qpm.pipeline.stages import (
     WARNING,
     Stage,
@@ -34,6 +35,7 @@ from napari_qpm.pipeline.stages import (
     segment_frames,
 )
 from napari_qpm.pipeline.steps import (
+    link_step,
     measurement_parameters,
     one_frame,
     retrieve_step,
@@ -46,6 +48,7 @@ __all__ = ["PHASE_NAME", "TABLE_NAME", "RunResult", "input_record", "run_pipelin
 
 PHASE_NAME = "phase.ome.zarr"
 TABLE_NAME = "cells"
+TRACKS_NAME = "tracks"
 PIPELINE_NAME = "pipeline.yaml"
 PLAN_PREFIX = ".levels-"
 DESCRIPTION = "description"
@@ -76,7 +79,8 @@ class RunResult:
     table
         One row a cell and frame, or `None` when the pipeline does not measure.
     folder, paths
-        Where it is: ``phase``, ``csv``, ``parquet`` and ``pipeline``.
+        Where it is: ``phase``, ``csv``, ``parquet``, ``tracks_csv``, ``tracks_parquet``
+        and ``pipeline``.
     failures
         Frames that could not be processed, with the reason.
     n_resumed
@@ -258,6 +262,11 @@ def finish(
         segmented = context.replace(history=tuple(history))
         table = measure_frames(stage, segmented, parameters, acquisition)
         history.append(Step("measure", "", parameters.model_dump(mode="json")))
+        if pipeline.link is not None:
+            stage.report(Progress(0, 0, "frames", "Linking cells"))
+            table = link_step(pipeline, table, labels, stage.token)
+            history.append(Step("link", "laptrack", pipeline.link))
+            paths |= _write_tracks(folder, table)
         paths["csv"], paths["parquet"] = write_table(
             table, folder / TABLE_NAME, column_units(table)
         )
@@ -267,6 +276,8 @@ def finish(
         history=tuple(history),
     )
     if pipeline.segment is not None or not store.finished("labels"):
+        if pipeline.link is None:
+            _remove_earlier_tracks(store)
         paths["pipeline"] = pipeline.dump(folder / PIPELINE_NAME)
         made = {
             "history": [step.to_dict() for step in history],
@@ -275,6 +286,20 @@ def finish(
         }
         store.finalise(record | made | _cells(pipeline))
     return RunResult(phase_map, labels, table, folder, paths, failures, n_resumed)
+
+
+def _write_tracks(folder: Path, table: pd.DataFrame) -> dict[str, Path]:
+    tracks = track_growth(table)
+    csv, parquet = write_table(tracks, folder / TRACKS_NAME, column_units(tracks))
+    return {"tracks_csv": csv, "tracks_parquet": parquet}
+
+
+def _remove_earlier_tracks(store: ResultStore) -> None:
+    """Remove the table of tracks that an earlier run of ours left, as out of date."""
+    earlier = (own_record(store.path) or {}).get(DESCRIPTION, {})
+    if earlier.get("link") is not None:
+        stem = store.path.parent / TRACKS_NAME
+        remove_files(stem.with_suffix(".csv"), stem.with_suffix(".parquet"))
 
 
 def open_store(

@@ -44,6 +44,8 @@ def to_python(pipeline: Pipeline, path: str | Path, output: str = "result") -> s
         measuring = _keywords(plain["measure"])
         lines.append(f"table = qpm.measure(phase, labels{measuring})")
         saved.append("table")
+    if plain["link"] is not None:
+        lines.append(f"table = qpm.link(table, labels{_keywords(plain['link'])})")
     lines.append(f"qpm.save({output!r}, {', '.join(saved)})")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The three steps of a pipeline on one recording, for one frame or for all of them.
+"""The steps of a pipeline on one recording, for one frame or for all of them.
 
 Viewer, command line and batch runs all call engines through these, so that a frame
 looks the same whoever asked for it. All of it can be pickled and sent to a cluster.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.errors import ParameterError
 from napari_qpm.jobs import CancelToken, ReportProgress
-from napari_qpm.measurement import MeasurementParameters, measure
+from napari_qpm.measurement import MeasurementParameters, link, measure
 from napari_qpm.pipeline.description import DEFAULT_SEGMENTATION, Pipeline
 from napari_qpm.provenance import Step
 from napari_qpm.retrieval import PhaseEngine, make_phase_engine, stabilise
@@ -25,6 +25,7 @@ from napari_qpm.segmentation import make_segmentation_engine, segment
 __all__ = [
     "Retrieval",
     "Segmentation",
+    "link_step",
     "measure_step",
     "retrieve_step",
     "segment_step",
@@ -152,6 +153,18 @@ def measure_step(
         segmented = segment_step(pipeline).step
         phase_map = phase_map.replace(history=(*phase_map.history, segmented))
     return measure(phase_map, labels, token=token, report=report, **pipeline.measure)
+
+
+def link_step(
+    pipeline: Pipeline,
+    table: pd.DataFrame,
+    labels: Any,
+    token: CancelToken | None = None,
+) -> pd.DataFrame:
+    """Return the table of cells with their tracks and growth."""
+    if pipeline.link is None:
+        raise ParameterError("This pipeline does not link cells; add link.")
+    return link(table, labels, token=token, **pipeline.link)
 
 
 def measurement_parameters(pipeline: Pipeline) -> MeasurementParameters:

@@ -116,6 +116,8 @@ def test_script_links_too(
     assert result.table is not None
     expected = result.table.assign(segmentation_engine="")
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    tracks = (tmp_path / "script" / "tracks.csv").read_bytes()
+    assert tracks == (tmp_path / "run" / "tracks.csv").read_bytes()
 
 
 def test_measuring_again_keeps_links_unless_told_otherwise(

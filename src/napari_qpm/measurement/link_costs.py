@@ -86,13 +86,15 @@ class LinkCosts:
         n_steps = int(self._frame[b] - self._frame[a])
         distance = self._squared_distance(a, b)
         cost = distance / n_steps
+        if n_steps == 1:
+            cost += self._apart(a, b)
         if self._mass is None:
             return cost
-        change = self._mass[b] - self._mass[a]
+        change = float(self._mass[b] - self._mass[a])
         cost += change**2
         if self._divisions and n_steps == 1:
             cost = min(cost, distance + (change + self._half) ** 2)
-        return float(cost)
+        return cost
 
     def split(self, daughter: Point, mother: Point) -> float:
         """Return the cost of `daughter` being one of two cells that `mother` became."""
@@ -103,10 +105,14 @@ class LinkCosts:
         return cost
 
     def _overlapping(self, before: Point, after: Point) -> float:
-        assert self._overlaps is not None
-        pair = _number(before), _number(after)
-        apart = 1 - self._overlaps.get(pair, 0.0)
-        return float(((before - after) ** 2).sum()) + self._weight * apart**2
+        offset = before - after
+        return float(offset @ offset) + self._apart(_number(before), _number(after))
+
+    def _apart(self, a: int, b: int) -> float:
+        """Return what it costs that two cells do not overlap."""
+        if self._overlaps is None:
+            return 0.0
+        return self._weight * (1 - self._overlaps.get((a, b), 0.0)) ** 2
 
     def _squared_distance(self, a: int, b: int) -> float:
         offset = self._position[a] - self._position[b]

@@ -52,8 +52,9 @@ class LinkingParameters(Parameters):
         ge=0,
         le=1,
         title="Weight of the overlap",
-        description="How much it counts against a link that the outlines of two "
-        "frames do not overlap; 0 leaves overlap out, 1 rules out links without any.",
+        description="How much it counts against a link that the outlines in two "
+        "frames do not overlap; 0 leaves overlap out, 1 rules out links without any "
+        "except those of daughters and over gaps.",
     )
     growth_window_h: float = Field(
         6.0,

@@ -266,7 +266,7 @@ def finish(
             stage.report(Progress(0, 0, "frames", "Linking cells"))
             table = link_step(pipeline, table, labels, stage.token)
             history.append(Step("link", "laptrack", pipeline.link))
-            paths |= _write_tracks(folder, table)
+            paths |= write_tracks(folder, table)
         paths["csv"], paths["parquet"] = write_table(
             table, folder / TABLE_NAME, column_units(table)
         )
@@ -288,7 +288,8 @@ def finish(
     return RunResult(phase_map, labels, table, folder, paths, failures, n_resumed)
 
 
-def _write_tracks(folder: Path, table: pd.DataFrame) -> dict[str, Path]:
+def write_tracks(folder: Path, table: pd.DataFrame) -> dict[str, Path]:
+    """Write one row a track of a linked table and return where."""
     tracks = track_growth(table)
     csv, parquet = write_table(tracks, folder / TRACKS_NAME, column_units(tracks))
     return {"tracks_csv": csv, "tracks_parquet": parquet}

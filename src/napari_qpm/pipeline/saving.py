@@ -10,7 +10,7 @@ from napari_qpm.errors import LayoutError, OutputError
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.table import write_table
 from napari_qpm.measurement import column_units
-from napari_qpm.pipeline.run import PHASE_NAME, TABLE_NAME
+from napari_qpm.pipeline.run import PHASE_NAME, TABLE_NAME, write_tracks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,9 @@ def save(
     Parameters
     ----------
     folder
-        Gets ``phase.ome.zarr``, ``cells.csv`` and ``cells.parquet``. A path that ends
-        in ``.zarr`` names the phase itself; the tables go beside it.
+        Gets ``phase.ome.zarr``, ``cells.csv`` and ``cells.parquet``, and the same of
+        ``tracks`` when the table is linked. A path that ends in ``.zarr`` names the
+        phase itself; the tables go beside it.
     phase_map
         Phase; lazy frames are computed one by one.
     labels
@@ -77,4 +78,6 @@ def save(
     store.finalise(record)
     if table is not None:
         write_table(table, path.parent / TABLE_NAME, column_units(table))
+        if "track_id" in table.columns:
+            write_tracks(path.parent, table)
     return path

@@ -97,6 +97,9 @@ class Instrument:
     gain_e_per_count, read_noise_e, dark_counts
         Of the camera: electrons per raw count, rms noise of a dark pixel in electrons,
         and its mean raw value.
+    unevenness
+        Relative deviation of an empty field's light from its mean, as terms like those
+        of `background_rad`.
     background_rad
         Phase of an empty field as ``(i, j, value)`` terms ``value P_i(y) P_j(x)`` of
         Legendre polynomials, y and x running from -1 to 1 over the frame.
@@ -127,6 +130,7 @@ class Instrument:
     gain_e_per_count: float | None = None
     read_noise_e: float | None = None
     dark_counts: float | None = None
+    unevenness: tuple[tuple[int, int, float], ...] = ()
     background_rad: tuple[tuple[int, int, float], ...] = ()
     analyser_gains: tuple[float, float, float, float] | None = None
     analyser_angle_errors_deg: tuple[float, float, float, float] | None = None
@@ -141,7 +145,8 @@ class Instrument:
         self._check_number("extinction_ratio", "between 0 and 1", lambda x: 0 <= x < 1)
         self._check_analysers("analyser_gains", "positive", lambda x: x > 0)
         self._check_analysers("analyser_angle_errors_deg", "finite", lambda _: True)
-        object.__setattr__(self, "background_rad", _legendre(self.background_rad))
+        for name in ("unevenness", "background_rad"):
+            object.__setattr__(self, name, _legendre(name, getattr(self, name)))
         if self.pixel_size_um is None and self.camera_pixel_um and self.magnification:
             pixel = self.camera_pixel_um / self.magnification
             object.__setattr__(self, "pixel_size_um", pixel)
@@ -251,7 +256,7 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _legendre(terms: Any) -> tuple[tuple[int, int, float], ...]:
+def _legendre(name: str, terms: Any) -> tuple[tuple[int, int, float], ...]:
     """Return ``(i, j, value)`` terms, checked."""
     checked: list[tuple[int, int, float]] = []
     try:
@@ -265,8 +270,8 @@ def _legendre(terms: Any) -> tuple[tuple[int, int, float], ...]:
             checked.append((*orders, number))
     except (TypeError, ValueError):
         raise ParameterError(
-            "background_rad is a list of (i, j, value): orders of Legendre polynomials "
-            f"in y and x from 0 to {_HIGHEST_ORDER} and radians, not {terms!r}."
+            f"{name} is a list of (i, j, value): orders of Legendre polynomials in y "
+            f"and x from 0 to {_HIGHEST_ORDER} and a number, not {terms!r}."
         ) from None
     return tuple(checked)
 

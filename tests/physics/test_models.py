@@ -19,6 +19,7 @@ def test_off_axis_instrument():
         phase_sign=-1,
         visibility=0.7,
         brightness_counts=90,
+        unevenness=[(1, 0, 0.5)],
         background_rad=[(0, 2, 4.0), (1, 0, 1.0)],
     )
     model = model_for(instrument, "off-axis", SHAPE)
@@ -26,6 +27,7 @@ def test_off_axis_instrument():
     assert model.phase_sign == -1
     assert float(model.visibility) == pytest.approx(0.7)
     assert model.background_rad.tolist() == [[0, 0, 4.0], [1.0, 0, 0]]
+    assert model.unevenness.tolist() == [[0], [0.5]]
     assert model.reference().shape == (1, 1, *SHAPE)
 
 

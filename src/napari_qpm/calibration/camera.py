@@ -80,6 +80,9 @@ def fit_camera(
     saturation = None if depth is None else float(((1 << depth) - 1) << shift)
     step = float(1 << shift) if first.dtype.kind in "ui" else _rounding(first)
     samples, how = _noise(acquisition, saturation, token)
+    path = acquisition.path
+    if path is not None and path.suffix.lower() in (".jpg", ".jpeg"):
+        how += " (doubtful: the file is a JPEG, whose compression changes noise)"
     transfer = fit_transfer(
         samples,
         step=step,

@@ -26,6 +26,11 @@ MAX_RADIUS = 0.6
 """Radius, over the carrier frequency, up to which a sideband is looked at."""
 MIN_RADIUS, MIN_RINGS = 0.15, 10
 """And from which, in the same unit and in rings: nearer, all spectra fall steeply."""
+MAX_EDGE_DEVIATION = 0.15
+"""Relative difference of an edge from a stated aperture that still agrees with it."""
+MAX_FADED_RATIO = 1.5
+"""Radius at which a sideband fades over that of a stated aperture: up to this, strong
+phases and the noise explain it."""
 NEAR_FLOOR = 4.0
 """Power over the floor that other orders may leave outside of the edge."""
 FADED = 2.0
@@ -97,20 +102,18 @@ def optics_of(
         return None, found
     limit = aperture * pixel / (wavelength / 1000)
     implied = (radius or support.faded) * wavelength / 1000 / pixel
-    verdict = f"{shown}, which is an aperture of {implied:.3g}"
-    verdict += "" if radius is not None else " or more"
     ratio = (radius or support.faded) / limit
-    if radius is not None and abs(ratio - 1) > 0.15:
-        return f"{verdict}; stated is {aperture:g}: one of the values is wrong.", found
-    if radius is None and ratio > 1.5:
-        return (
-            (
-                f"{verdict}; stated is {aperture:g}, which is less: one of wavelength, "
-                "pixel size and aperture may be wrong."
-            ),
-            found,
+    verdict = f"{shown}, as of an aperture of {implied:.3g}; stated is {aperture:g}"
+    if radius is None and ratio <= MAX_FADED_RATIO:
+        verdict += ", which that does not contradict."
+    elif radius is not None and abs(ratio - 1) <= MAX_EDGE_DEVIATION:
+        verdict += ": they agree."
+    else:
+        verdict += (
+            ", so wavelength, pixel size or aperture is wrong, or the sideband holds "
+            "light of another order."
         )
-    return f"{verdict}; stated is {aperture:g}: they agree.", found
+    return verdict, found
 
 
 def _implied(

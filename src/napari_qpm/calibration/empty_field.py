@@ -196,8 +196,8 @@ def light_findings(
         "unevenness": Finding(
             terms,
             3 * error / brightness,
-            "Legendre terms (i, j, value) of the light's relative deviation from its "
-            "mean. For your information: the instrument file does not hold them.",
+            f"Legendre terms up to degree {LIGHT_ORDER} of the light's relative "
+            "deviation from its mean.",
         ),
     }
 

@@ -64,7 +64,8 @@ def simulate_with(instrument: Instrument, kind: str, **options: Any) -> "Simulat
     overruled = {f for f, s in SETTINGS.items() if s in options}
     given = {k: v for k, v in stated.items() if k not in overruled}
     if not simulation.settings.background:
-        given.pop("background_rad", None)
+        for name in ("background_rad", "unevenness"):
+            given.pop(name, None)
     full, assumed = _completed(recording, given, simulation.settings)
     exposed = _exposed(simulation, full)
     step = Step(

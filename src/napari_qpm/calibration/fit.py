@@ -186,7 +186,7 @@ def _together(
         findings = [one[name] for one in found if name in one]
         if name == "sideband_cycles_per_px":
             together[name] = _one_carrier(recordings, findings)
-        elif name == "background_rad":
+        elif name in ("background_rad", "unevenness"):
             # Piston and drift differ from recording to recording: no mean of them.
             together[name] = next((f for f in findings if f.is_known), findings[0])
         else:

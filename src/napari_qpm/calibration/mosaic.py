@@ -202,7 +202,8 @@ def _field(
     if not seen.is_known:
         none = unknown(f"No fringes of an empty field. {seen.how}")
         found = light_findings(level, everywhere, taken_off)
-        return found | {"visibility": seen, "background_rad": none}
+        scene = {"visibility": seen, "unevenness": none, "background_rad": none}
+        return found | scene
     wrapped = np.arctan2(sine, cosine)
     sign = _sign(acquisition, wrapped, token)
     field = fit_phase(np.asarray(wrapped * (sign.value or 1), np.float32))

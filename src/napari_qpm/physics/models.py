@@ -121,8 +121,9 @@ def _chromatic(instrument: Instrument) -> dict[str, Any]:
 
 def _interference(instrument: Instrument) -> dict[str, Any]:
     known = _stated(instrument, "visibility", "brightness_counts")
-    if instrument.background_rad:
-        known["background_rad"] = coefficient_matrix(instrument.background_rad)
+    for name in ("unevenness", "background_rad"):
+        if terms := getattr(instrument, name):
+            known[name] = coefficient_matrix(terms)
     return known
 
 

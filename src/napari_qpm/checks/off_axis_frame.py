@@ -127,7 +127,7 @@ def _with_fringes(
     """Return the fringes of a field over the brightness that the hologram then has."""
     fringes = _fringes(resample(field, hologram.shape, scale), carrier)
     width = BRIGHTNESS_WIDTH / float(np.hypot(*carrier))
-    brightness = ndimage.gaussian_filter(hologram - fringes, width)
+    brightness = ndimage.gaussian_filter(hologram - fringes, width, truncate=3.0)
     return np.asarray(brightness + fringes, np.float32)
 
 

@@ -6,6 +6,7 @@ fitted, and so are gain a, contrast b and angle error e of each analyser, within
 real camera has.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ SAMPLES = 40_000
 
 ComplexImage = NDArray[np.complex64]
 FloatImage = NDArray[np.float32]
+Behind = list[tuple[FloatImage, ComplexImage]]
+"""Brightness and fringes at the pixels of each analyser, turned to its angle."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +146,15 @@ class _Light:
         Scattered light, 2 g |s| |u| in the fringes and g |s|^2 in the brightness, has
         the detail of the object; what else there is of brightness is smooth.
         """
-        detail: FloatImage | np.float32 = np.float32(0)
-        if self.unscattered is not None:
-            detail = fringe.real**2 + fringe.imag**2
-            detail /= 2 * np.maximum(self.unscattered, np.float32(1e-6))
-        smooth = ndimage.gaussian_filter(self.mean - detail, ENVELOPE_WIDTH_PX)
-        return np.asarray(smooth + detail, np.float32)
+        if self.unscattered is None:
+            return self._smooth_mean
+        detail = fringe.real**2 + fringe.imag**2
+        detail /= 2 * np.maximum(self.unscattered, np.float32(1e-6))
+        return _low_pass(self.mean - detail) + detail
+
+    @functools.cached_property
+    def _smooth_mean(self) -> FloatImage:
+        return _low_pass(self.mean)
 
 
 def explain_angles(
@@ -167,19 +173,17 @@ def explain_angles(
     for _ in range(2):
         light = _light(camera.evened(raw, analysers), camera, acquisition)
         sign, field = _object_field(light, phasor, is_known, acquisition, phase_map)
-        fringe = light.fringe(field)
-        before, analysers = analysers, _fit_analysers(judged, camera, light, fringe)
+        behind = _behind(camera, light, light.fringe(field))
+        before, analysers = analysers, _fit_analysers(judged, camera, behind)
         change = max(
             abs(new.gain - old.gain) for new, old in zip(analysers, before, strict=True)
         )
         if change < NOTABLE_GAIN:
             break
-    predicted = _seen(camera, analysers, light, fringe, raw.shape)
+    predicted = _seen(camera, analysers, behind, raw.shape)
     predicted[:, ~is_known] = np.nan
-    own = light.fringe(light.measured)
-    best = _seen(
-        camera, _fit_analysers(judged, camera, light, own), light, own, raw.shape
-    )
+    own = _behind(camera, light, light.fringe(light.measured))
+    best = _seen(camera, _fit_analysers(judged, camera, own), own, raw.shape)
     return FrameFit(
         predicted=predicted,
         best=best,
@@ -189,6 +193,11 @@ def explain_angles(
         sign_is_free=acquisition.instrument.handedness is None,
         margin_px=MARGIN_PX,
     )
+
+
+def _low_pass(image: FloatImage) -> FloatImage:
+    smooth = ndimage.gaussian_filter(image, ENVELOPE_WIDTH_PX, truncate=3.0)
+    return np.asarray(smooth, np.float32)
 
 
 def _known_gains(acquisition: Acquisition) -> tuple[_Analyser, ...]:
@@ -205,7 +214,7 @@ def _light(even: FloatImage, camera: _Camera, acquisition: Acquisition) -> _Ligh
         if acquisition.instrument.reference_wave is ReferenceWave.UNSCATTERED:
             fraction = unscattered_fraction(images, blank)
             unscattered = np.float32(fraction / 2) * blank.total
-            unscattered = ndimage.gaussian_filter(unscattered, ENVELOPE_WIDTH_PX)
+            unscattered = _low_pass(unscattered)
             measured = measured + unscattered
         else:
             fixed = direction(blank.fringe)
@@ -228,8 +237,9 @@ def _object_field(
         signs = ((-1 if turned else 1) * (instrument.phase_sign or 1),)
     measured = np.where(is_known, light.measured * np.conj(light.fixed), 0)
     sign, smooth = fit_sign(measured, phasor, signs, smooth_terms(phase_map))
-    amplitude = ndimage.gaussian_filter(np.abs(light.measured), ENVELOPE_WIDTH_PX)
-    field = amplitude * (phasor if sign > 0 else np.conj(phasor))
+    amplitude = _low_pass(np.abs(light.measured))
+    oriented = phasor if sign > 0 else np.conj(phasor)
+    field: ComplexImage = np.asarray(amplitude * oriented, np.complex64)
     field *= smooth.phasor(field.shape) * light.fixed
     return sign, field
 
@@ -237,22 +247,18 @@ def _object_field(
 def _seen(
     camera: _Camera,
     analysers: tuple[_Analyser, ...],
-    light: _Light,
-    fringe: ComplexImage,
+    behind: Behind,
     shape: tuple[int, ...],
 ) -> FloatImage:
     """Return the frame ``(C, Y, X)`` that these analysers see."""
     frame = np.empty(shape, np.float32)
-    behind = _behind(camera, light, fringe)
     for n, (analyser, parts) in enumerate(zip(analysers, behind, strict=True)):
         camera.put(frame, n, analyser.see(*parts))
     return frame
 
 
-def _behind(
-    camera: _Camera, light: _Light, fringe: ComplexImage
-) -> list[tuple[FloatImage, ComplexImage]]:
-    """Return brightness and fringes at the pixels of each analyser, were it perfect."""
+def _behind(camera: _Camera, light: _Light, fringe: ComplexImage) -> Behind:
+    """Return what perfect analysers would see."""
     brightness = light.brightness(fringe)
     turns = [np.complex64(np.exp(2j * np.deg2rad(angle))) for angle in ANGLES]
     return [
@@ -262,14 +268,14 @@ def _behind(
 
 
 def _fit_analysers(
-    judged: FloatImage, camera: _Camera, light: _Light, fringe: ComplexImage
+    judged: FloatImage, camera: _Camera, behind: Behind
 ) -> tuple[_Analyser, ...]:
     """Return the analysers that explain a frame best, within their limits.
 
     Pixels that are NaN do not count.
     """
     fitted = []
-    for n, (brightness, own) in enumerate(_behind(camera, light, fringe)):
+    for n, (brightness, own) in enumerate(behind):
         values = camera.part(judged, n).ravel()
         pick = slice(None, None, max(1, values.size // SAMPLES))
         columns = (brightness.ravel(), own.real.ravel(), own.imag.ravel())
@@ -280,7 +286,9 @@ def _fit_analysers(
 
 def _bounded(design: NDArray[np.float64], values: FloatImage) -> _Analyser:
     known = np.isfinite(values)
-    solution = np.linalg.lstsq(design[known], values[known], rcond=1e-9)[0]
+    design = design[known]
+    gram, moment = design.T @ design, design.T @ values[known]
+    solution = np.linalg.lstsq(gram, moment, rcond=1e-12)[0]
     gain = float(np.clip(solution[0], *GAIN_LIMITS))
     contrast = float(np.clip(solution[1], *CONTRAST_LIMITS))
     turn = float(np.arctan2(-solution[2], contrast))

@@ -138,8 +138,10 @@ def fit_smooth_phase(field: ComplexImage, terms: Terms) -> SmoothPhase:
         )
         scaled = misfit / (4.685 * max(spread, LEAST_SPREAD))
         trust = weight * np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, 0)
-        root = np.sqrt(trust)[:, None]
-        update = np.linalg.lstsq(design * root, misfit * root[:, 0], rcond=1e-9)[0]
+        # Normal equations: singular values of all blocks take ten times longer.
+        weighted = design * trust[:, None]
+        gram, moment = weighted.T @ design, weighted.T @ misfit
+        update = np.linalg.lstsq(gram, moment, rcond=1e-12)[0]
         solution += update
         if np.abs(update).max() < 1e-4:
             break

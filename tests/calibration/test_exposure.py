@@ -25,7 +25,9 @@ def test_simulation_has_the_fringes_light_and_noise_of_the_instrument(off_axis):
         frame_interval_s=600,
     )
     assert recording.reference is not None
-    assert not any("assumed" in note for note in recording.notes)
+    assumed = next(note for note in recording.notes if "assumed" in note)
+    assert "numerical_aperture=0.3" in assumed
+    assert "visibility" not in assumed
 
 
 def test_retrieved_phase_is_that_of_the_simulated_cells(polarization):
@@ -45,8 +47,10 @@ def test_retrieved_phase_is_that_of_the_simulated_cells(polarization):
 def test_what_the_instrument_does_not_know_is_named():
     simulation = simulate_with(Instrument(visibility=0.5), "polarization", **SMALL)
     notes = " ".join(simulation.acquisition.notes)
-    assert "gain_e_per_count is not in the instrument file" in notes
-    assert "visibility is not" not in notes
+    assert "Not in the instrument file, and so assumed" in notes
+    assert "gain_e_per_count=2.564" in notes
+    assert "wavelength_nm=532" in notes
+    assert "visibility=" not in notes
     assert simulation.acquisition.modality is Modality.POLARIZATION
 
 

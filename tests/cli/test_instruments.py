@@ -78,7 +78,7 @@ def test_fitted_instrument_is_simulated_and_opens_recordings(
     assert outcome.code == 0, outcome.stderr
     simulated = qpm.open(outcome.events[-1]["path"])
     assert simulated.instrument.visibility == instrument.visibility
-    assert any("dark_counts is not" in note for note in outcome.events[-1]["notes"])
+    assert any("dark_counts=0" in note for note in outcome.events[-1]["notes"])
 
     opened = qpm.open(hologram, instrument=file, medium_index=1.4)
     assert opened.instrument.visibility == instrument.visibility

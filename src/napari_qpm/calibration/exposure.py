@@ -66,7 +66,7 @@ def simulate_with(instrument: Instrument, kind: str, **options: Any) -> "Simulat
     if not simulation.settings.background:
         for name in ("background_rad", "unevenness"):
             given.pop(name, None)
-    full, assumed = _completed(recording, given, simulation.settings)
+    full, assumed = _completed(recording, given, overruled, simulation.settings)
     exposed = _exposed(simulation, full)
     step = Step(
         name="simulate",
@@ -82,7 +82,7 @@ def simulate_with(instrument: Instrument, kind: str, **options: Any) -> "Simulat
 
 
 def _completed(
-    recording: Acquisition, given: dict[str, Any], settings: Any
+    recording: Acquisition, given: dict[str, Any], chosen: set[str], settings: Any
 ) -> tuple[Instrument, list[str]]:
     """Return an instrument that can be simulated, and notes on what was assumed."""
     full = Instrument.from_dict(recording.instrument.to_dict() | given)
@@ -97,11 +97,18 @@ def _completed(
     defaults["gain_e_per_count"] = ASSUMED_FULL_WELL_E / saturation
     defaults["read_noise_e"] = 2.5
     missing = {k: v for k, v in defaults.items() if getattr(full, k) is None}
-    notes = [
-        f"{name} is not in the instrument file; {value} was assumed."
-        for name, value in missing.items()
+    borrowed = recording.instrument.to_dict() | missing
+    assumed = [
+        f"{name}={_plain(value)}"
+        for name, value in borrowed.items()
+        if name not in given and name not in chosen
     ]
-    return full.replace(**missing), notes
+    note = f"Not in the instrument file, and so assumed: {', '.join(assumed)}."
+    return full.replace(**missing), [note] if assumed else []
+
+
+def _plain(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _exposed(simulation: "Simulation", instrument: Instrument) -> Acquisition:

@@ -34,6 +34,11 @@ class Finding:
         """Whether there is a value."""
         return self.value is not None
 
+    def rounded(self) -> "Finding":
+        """Return it with as many digits as a file should hold."""
+        value, uncertainty = _rounded(self.value, 8), _rounded(self.uncertainty, 3)
+        return Finding(value, uncertainty, self.how)
+
     def describe(self) -> str:
         """Return value and uncertainty as short text."""
         if self.value is None:
@@ -78,6 +83,14 @@ def combined(findings: list[Finding]) -> Finding:
 def _plain(values: Any) -> Any:
     array = np.asarray(values)
     return float(array) if array.ndim == 0 else tuple(map(float, array))
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_rounded(item, digits) for item in value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.{digits}g}")
+    return value
 
 
 def _text(value: Any) -> str:

@@ -112,6 +112,7 @@ def fit_instrument(
         report(Progress(len(recordings), len(recordings), "recordings", message))
     stated = _stated(recordings)
     findings |= _not_seen(stated, modality, findings)
+    findings = {name: finding.rounded() for name, finding in findings.items()}
     values = {
         name: finding.value
         for name, finding in findings.items()

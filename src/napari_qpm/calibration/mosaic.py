@@ -1,5 +1,6 @@
 """What polarization recordings tell of a microscope and its camera's analysers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,9 @@ def _field(
     if not seen.is_known:
         none = unknown(f"No fringes of an empty field. {seen.how}")
         found = light_findings(level, everywhere, taken_off)
+        light = found["brightness_counts"]
+        how = "Mean light of the frame, which does not look like an empty field."
+        found["brightness_counts"] = replace(light, how=how)
         scene = {"visibility": seen, "unevenness": none, "background_rad": none}
         return found | scene
     wrapped = np.arctan2(sine, cosine)

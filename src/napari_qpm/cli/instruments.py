@@ -131,12 +131,12 @@ def simulate(
 
 def _remarks(fit: "InstrumentFit") -> dict[str, str]:
     """Return what the instrument file says about each value, or why there is none."""
-    remarks = {}
+    remarks, known = {}, fit.instrument.to_dict()
     for name, finding in fit.report.items():
         text = finding.how
         if not finding.is_known:
             text = f"unknown. {text}"
-        elif finding.uncertainty is not None:
+        elif finding.uncertainty is not None or name not in known:
             text = f"{finding.describe()}. {text}"
         remarks[name] = text
     return remarks

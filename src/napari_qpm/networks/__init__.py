@@ -12,7 +12,12 @@ from napari_qpm.networks.connections import (
     network_cost,
     prune,
 )
-from napari_qpm.networks.heterodyne import Octant, heterodyne, normalise_frames
+from napari_qpm.networks.heterodyne import (
+    Octant,
+    heterodyne,
+    nearest_disturbance,
+    normalise_frames,
+)
 from napari_qpm.networks.mobilenet_v2 import MobileNetV2Encoder
 from napari_qpm.networks.prnet import NasPRNet, SuperPRNet
 from napari_qpm.networks.sparse_mask import SparseMaskNet
@@ -30,6 +35,7 @@ __all__ = [
     "UNet",
     "connection_cost",
     "heterodyne",
+    "nearest_disturbance",
     "network_cost",
     "normalise_frames",
     "prune",

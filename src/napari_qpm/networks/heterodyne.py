@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from napari_qpm.errors import LayoutError
 
-__all__ = ["Octant", "heterodyne", "normalise_frames"]
+__all__ = ["Octant", "heterodyne", "nearest_disturbance", "normalise_frames"]
 
 BLUR_PERIODS = 0.5
 """Standard deviation of the low-pass times the frequency of what must go: that falls to
@@ -77,7 +77,7 @@ def _straight_phase(carrier: Tensor, like: Tensor) -> Tensor:
 def _low_pass(images: Tensor, carrier: Tensor) -> Tensor:
     """Return ``(N, 2, Y, X)`` blurred by a Gaussian that fits the carrier."""
     n, channels = images.shape[:2]
-    sigma = BLUR_PERIODS / _nearest_disturbance(carrier)
+    sigma = BLUR_PERIODS / nearest_disturbance(carrier)
     reach = math.ceil(REACH * float(sigma.max()))
     reach = min(reach, min(images.shape[2:]) - 1)
     steps = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
@@ -97,7 +97,7 @@ def _low_pass(images: Tensor, carrier: Tensor) -> Tensor:
     return flat.reshape(images.shape)
 
 
-def _nearest_disturbance(carrier: Tensor) -> Tensor:
+def nearest_disturbance(carrier: Tensor) -> Tensor:
     """Return ``(N,)`` the lowest frequency [cycles/px] of what is not the sideband.
 
     After mixing, that is the mean light at the carrier's frequency, and the other

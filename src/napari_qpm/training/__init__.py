@@ -1,4 +1,27 @@
 """One trainer for every network, and a recipe for each.
 
-Data are simulated on the training device from seeds.
+Data are simulated on the training device from seeds. ``python -m napari_qpm.training
+RECIPE --out FOLDER`` runs anywhere with torch, safetensors, NumPy and scikit-image.
 """
+
+from napari_qpm.training.recipe import Batch, Recipe, Stream, TrainerSettings
+from napari_qpm.training.recipes import RECIPES, make_recipe
+from napari_qpm.training.trainer import (
+    StopReason,
+    TrainingResult,
+    pick_device,
+    train,
+)
+
+__all__ = [
+    "RECIPES",
+    "Batch",
+    "Recipe",
+    "StopReason",
+    "Stream",
+    "TrainerSettings",
+    "TrainingResult",
+    "make_recipe",
+    "pick_device",
+    "train",
+]

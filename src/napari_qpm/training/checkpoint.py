@@ -1,0 +1,136 @@
+"""Files of a training that are whole or not there at all."""
+
+import csv
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from napari_qpm.errors import FileFormatError, OutputError
+
+__all__ = [
+    "TableLog",
+    "load_state",
+    "load_weights",
+    "save_json",
+    "save_state",
+    "save_weights",
+]
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values; a kill leaves the earlier file."""
+    _write(path, lambda file: torch.save(dict(state), file))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Return what `save_state` wrote, on the CPU.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing or damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise FileFormatError(f"{path} cannot be read: {error}.") from error
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        raise FileFormatError(
+            f"{path} is no checkpoint, or is damaged. Train into another folder."
+        ) from error
+    return state
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write parameters and buffers as safetensors."""
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in network.state_dict().items()
+    }
+    _write(path, lambda file: file.write(safetensors.torch.save(tensors)))
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load what `save_weights` wrote into a network of the same kind.
+
+    Raises
+    ------
+    FileFormatError
+        The file is missing, damaged, or of another network.
+    """
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(path)
+        network.load_state_dict(tensors)
+    except (OSError, safetensors.SafetensorError, RuntimeError) as error:
+        raise FileFormatError(f"{path} does not fit the network: {error}") from error
+
+
+def save_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a readable JSON file."""
+    text = json.dumps(values, indent=1, default=str) + "\n"
+    _write(path, lambda file: file.write(text.encode()))
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    """Fill a temporary file, bring it to the disk, and only then give it its name."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error}). What was saved before is intact; "
+            "make room and resume."
+        ) from error
+
+
+class TableLog:
+    """CSV file of numbers by step, one row at a time.
+
+    Parameters
+    ----------
+    path
+        Its header comes from the first row.
+    keep_to_step
+        Later rows of an earlier run go: they will be written again.
+    """
+
+    def __init__(self, path: Path, keep_to_step: int | None = None):
+        self.path = path
+        self._columns: list[str] | None = None
+        rows = self._read() if keep_to_step is not None else []
+        path.unlink(missing_ok=True)
+        for row in rows:
+            if int(row["step"]) <= int(keep_to_step or 0):
+                self.add(row)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append a row; it is in the file when this returns."""
+        is_new = self._columns is None
+        self._columns = self._columns or list(row)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(
+                {
+                    name: f"{value:.6g}" if isinstance(value, float) else value
+                    for name, value in row.items()
+                }
+            )
+
+    def _read(self) -> list[dict[str, str]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))

@@ -182,6 +182,17 @@ def test_time_budget_stops_and_leaves_weights(line_recipe, tmp_path):
     assert load_state(tmp_path / "checkpoint.pt")["total"] < 10**6
 
 
+def test_sessions_of_a_long_training_keep_its_schedule(line_recipe, tmp_path):
+    settings = dataclasses.replace(line_recipe.trainer, steps=10**7)
+    long = dataclasses.replace(line_recipe, trainer=settings)
+    session = {"time_budget_s": 0.3, "shortens_schedule": False}
+    first = train(long, tmp_path, **session)
+    second = train(long, tmp_path, resume=True, **session)
+    assert first.reason is second.reason is StopReason.OUT_OF_TIME
+    assert second.steps > first.steps > 0
+    assert load_state(tmp_path / "checkpoint.pt")["total"] == 10**7
+
+
 def test_a_cancelled_job_keeps_its_best_weights(line_recipe, tmp_path):
     job = Job(lambda token, report: train(line_recipe, tmp_path, token=token))
     job.connect(lambda status: job.token.cancel())

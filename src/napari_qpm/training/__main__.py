@@ -31,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr
     )
     token = CancelToken()
-    earlier = signal.signal(signal.SIGINT, lambda *_: token.cancel())
+    stops = (signal.SIGINT, signal.SIGTERM)
+    earlier = [signal.signal(stop, lambda *_: token.cancel()) for stop in stops]
     try:
-        recipe = make_recipe(options.recipe, _settings(options))
+        settings = _settings(options)
+        recipe = make_recipe(options.recipe, settings)
         result = train(
             recipe,
             options.out,
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             resume=options.resume,
             time_budget_s=options.time_budget and 60 * options.time_budget,
+            shortens_schedule="steps" not in settings,
             token=token,
         )
     except JobCancelled:
@@ -50,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_ERROR
     finally:
-        signal.signal(signal.SIGINT, earlier)
+        for stop, handler in zip(stops, earlier, strict=True):
+            signal.signal(stop, handler)
     values = dataclasses.asdict(result) | {"folder": str(result.folder)}
     sys.stdout.write(json.dumps(values) + "\n")
     return 0
@@ -65,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("recipe", help=f"One of {names}.")
     parser.add_argument("--out", type=Path, required=True, help="Folder of the result.")
     parser.add_argument(
-        "--time-budget", type=float, metavar="MIN", help="Minutes for this session."
+        "--time-budget",
+        type=float,
+        metavar="MIN",
+        help="Minutes for this session. A fresh training fits its schedule into them, "
+        "unless --set steps=N plans one of several sessions.",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda.")
     parser.add_argument("--seed", type=int, default=0, help="Of weights and samples.")

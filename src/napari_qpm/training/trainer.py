@@ -39,7 +39,8 @@ logger = logging.getLogger(__name__)
 CHECKPOINT, BEST, SUMMARY = "checkpoint.pt", "best.safetensors", "run.json"
 VALIDATION_STREAM = 1
 PROBE_STEPS, PROBE_SKIPPED = 20, 4
-"""Steps after which a time budget becomes a number of steps; the first are slow."""
+"""Steps after which a time budget becomes a number of steps; the first are slow.
+Each validation corrects it, as a machine may be busy at times."""
 BUDGET_MARGIN = 0.95
 TIMED_STEPS = 8
 """Steps before each log row in which data and network are timed apart."""
@@ -110,6 +111,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     time_budget_s: float | None = None,
+    shortens_schedule: bool = True,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
 ) -> TrainingResult:
@@ -129,8 +131,11 @@ def train(
     resume
         Go on from the checkpoint in the folder, or begin if there is none.
     time_budget_s
-        For this session. Without earlier steps it also shortens the schedule to what
+        For this session.
+    shortens_schedule
+        Whether the time budget of a fresh training also shortens its schedule to what
         the measured speed allows, so that the learning rate comes to its end in time.
+        Otherwise the training is one of several sessions.
     token, report
         To cancel, and to watch. A cancelled training keeps checkpoint and best weights.
 
@@ -146,7 +151,10 @@ def train(
     session = _Session(recipe, Path(folder), torch.device(device), seed, resume)
     try:
         return session.run(
-            time_budget_s, token or CancelToken(), report or (lambda progress: None)
+            time_budget_s,
+            shortens_schedule,
+            token or CancelToken(),
+            report or (lambda progress: None),
         )
     except torch.OutOfMemoryError as error:
         raise ParameterError(
@@ -197,10 +205,14 @@ class _Session:
     # --- Loop ----------------------------------------------------------------------
 
     def run(
-        self, budget_s: float | None, token: CancelToken, report: ReportProgress
+        self,
+        budget_s: float | None,
+        shortens_schedule: bool,
+        token: CancelToken,
+        report: ReportProgress,
     ) -> TrainingResult:
         """Train until all steps are done or the time is over."""
-        first_step = self.step
+        planned_s = budget_s if shortens_schedule and self.step == 0 else None
         validation_s = 0.0
         reason = StopReason.COMPLETED
         logger.info(
@@ -220,19 +232,18 @@ class _Session:
             if self.step % self.settings.log_every == 0:
                 self._write_log(losses)
                 report(self._progress())
-            if self.step % self.settings.validate_every == 0:
+            is_due = self.step % self.settings.validate_every == 0
+            if is_due:
                 validation_s = self._validate()
                 report(self._progress())
             if self.step % self.settings.checkpoint_every == 0:
                 self._save()
-            done = self.step - first_step
-            if done == PROBE_SKIPPED:
+            if self.step == PROBE_SKIPPED:
                 self._clock.wait()
                 probe_began = time.monotonic()
-            if done == PROBE_STEPS and first_step == 0 and budget_s:
+            if planned_s and (is_due or self.step == PROBE_STEPS):
                 self._clock.wait()
-                step_s = (time.monotonic() - probe_began) / (done - PROBE_SKIPPED)
-                self._plan(budget_s, step_s, validation_s)
+                self._plan(planned_s, time.monotonic() - probe_began, validation_s)
         return self._close(reason)
 
     def _make_step(self) -> dict[str, Tensor]:
@@ -274,12 +285,19 @@ class _Session:
         )
         return torch.autocast(self.device.type, torch.bfloat16, enabled=is_on)
 
-    def _plan(self, budget_s: float, step_s: float, validation_s: float) -> None:
-        """Shorten the schedule to what fits into the time budget."""
-        per_step = step_s + validation_s / self.settings.validate_every
+    def _plan(
+        self, budget_s: float, seconds_since_probe: float, validation_s: float
+    ) -> None:
+        """Fit the schedule into the time budget, as fast as steps went so far."""
+        done = self.step - PROBE_SKIPPED
+        if done < PROBE_STEPS - PROBE_SKIPPED:
+            return
+        step_s = seconds_since_probe / done
         left = BUDGET_MARGIN * budget_s - self._elapsed - validation_s
-        affordable = self.step + max(1, int(left / per_step))
-        self.total = min(self.total, affordable)
+        if self.step == PROBE_STEPS:
+            step_s += validation_s / self.settings.validate_every
+        affordable = self.step + max(1, int(left / step_s))
+        self.total = min(self.settings.steps, affordable)
         logger.info("%.2f s a step: %d steps are planned", step_s, self.total)
 
     # --- What is seen and kept -----------------------------------------------------

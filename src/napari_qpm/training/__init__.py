@@ -4,12 +4,12 @@ Data are simulated on the training device from seeds. ``python -m napari_qpm.tra
 RECIPE --out FOLDER`` runs anywhere with torch, safetensors, NumPy and scikit-image.
 """
 
+from napari_qpm.training.devices import pick_device
 from napari_qpm.training.recipe import Batch, Recipe, Stream, TrainerSettings
 from napari_qpm.training.recipes import RECIPES, make_recipe
 from napari_qpm.training.trainer import (
     StopReason,
     TrainingResult,
-    pick_device,
     train,
 )
 

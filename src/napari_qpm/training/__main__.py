@@ -16,8 +16,9 @@ from typing import Any
 from napari_qpm.errors import JobCancelled, ParameterError, QPMError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.networks import ConnectionMask
+from napari_qpm.training.devices import pick_device
 from napari_qpm.training.recipes import RECIPES, make_recipe
-from napari_qpm.training.trainer import pick_device, train
+from napari_qpm.training.trainer import train
 
 __all__ = ["main"]
 

@@ -12,12 +12,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from napari_qpm.errors import FileFormatError, OutputError
+from napari_qpm.errors import FileFormatError, OutputError, ParameterError
 
 __all__ = [
     "TableLog",
     "load_state",
     "load_weights",
+    "require_same",
     "save_json",
     "save_state",
     "save_weights",
@@ -70,6 +71,29 @@ def load_weights(path: Path, network: nn.Module) -> None:
         network.load_state_dict(tensors)
     except (OSError, safetensors.SafetensorError, RuntimeError) as error:
         raise FileFormatError(f"{path} does not fit the network: {error}") from error
+
+
+def require_same(
+    stored: Mapping[str, Any], asked: Mapping[str, Any], where: Path
+) -> None:
+    """Raise, naming the differences, unless a training has the settings it began with.
+
+    Raises
+    ------
+    ParameterError
+        Some setting is another one.
+    """
+    now = json.loads(json.dumps(asked, default=str))
+    changed = [
+        f"{name} was {stored.get(name)}, now {now.get(name)}"
+        for name in sorted(stored.keys() | now.keys())
+        if stored.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ParameterError(
+            f"The training in {where} has other settings: {'; '.join(changed)}. "
+            "Resume with the same ones, or name another folder."
+        )
 
 
 def save_json(path: Path, values: Mapping[str, Any]) -> None:

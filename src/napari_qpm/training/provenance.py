@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from napari_qpm.provenance import versions
+from napari_qpm.training.devices import describe_device
 
-__all__ = ["describe_device", "git_revision", "origin"]
+__all__ = ["git_revision", "origin"]
 
 
 def git_revision() -> str | None:
@@ -33,13 +34,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def describe_device(device: torch.device) -> str:
-    """Return the device in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def origin(device: torch.device) -> dict[str, Any]:

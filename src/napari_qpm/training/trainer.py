@@ -23,16 +23,18 @@ from napari_qpm.training.checkpoint import (
     TableLog,
     load_state,
     load_weights,
+    require_same,
     save_json,
     save_state,
     save_weights,
 )
+from napari_qpm.training.devices import describe_device
 from napari_qpm.training.pace import StepClock, learning_rate_at
-from napari_qpm.training.provenance import describe_device, origin
+from napari_qpm.training.provenance import origin
 from napari_qpm.training.recipe import Batch, Recipe, Stream
 from napari_qpm.training.seeds import seed_of
 
-__all__ = ["StopReason", "TrainingResult", "pick_device", "train"]
+__all__ = ["StopReason", "TrainingResult", "train"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,27 +82,6 @@ class TrainingResult:
     best_step: int
     scores: dict[str, float]
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device of ``auto``, ``cpu`` or ``cuda``.
-
-    Raises
-    ------
-    ParameterError
-        The name is another one, or there is no such device: nothing falls back to the
-        CPU unasked.
-    """
-    has_gpu = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if has_gpu else "cpu")
-    if name == "cuda" and not has_gpu:
-        raise ParameterError(
-            "There is no CUDA device here; use --device cpu, or auto to take what is."
-        )
-    if name not in ("cpu", "cuda"):
-        raise ParameterError(f"The device is auto, cpu or cuda, not {name!r}.")
-    return torch.device(name)
 
 
 def train(
@@ -229,19 +210,20 @@ class _Session:
                 reason = StopReason.OUT_OF_TIME
                 break
             losses = self._make_step()
-            if self.step % self.settings.log_every == 0:
+            if self._is_due("log_every"):
                 self._write_log(losses)
                 report(self._progress())
-            is_due = self.step % self.settings.validate_every == 0
-            if is_due:
+            if self._is_due("validate_every"):
                 validation_s = self._validate()
                 report(self._progress())
-            if self.step % self.settings.checkpoint_every == 0:
+            if self._is_due("checkpoint_every"):
+                self._check(losses)
                 self._save()
             if self.step == PROBE_SKIPPED:
                 self._clock.wait()
                 probe_began = time.monotonic()
-            if planned_s and (is_due or self.step == PROBE_STEPS):
+            is_probed = self.step == PROBE_STEPS or self._is_due("validate_every")
+            if planned_s and is_probed:
                 self._clock.wait()
                 self._plan(planned_s, time.monotonic() - probe_began, validation_s)
         return self._close(reason)
@@ -310,19 +292,26 @@ class _Session:
     def _seconds(self) -> float:
         return self.seconds_before + self._elapsed
 
+    def _is_due(self, interval: str) -> bool:
+        return self.step % int(getattr(self.settings, interval)) == 0
+
+    def _check(self, losses: dict[str, Tensor]) -> None:
+        """Raise if the loss is no number; waits for the device."""
+        loss = float(losses["loss"])
+        if not math.isfinite(loss):
+            raise QPMError(
+                f"The loss became {loss} by step {self.step}. What {self.folder} holds "
+                "is from before; begin again with a lower learning_rate."
+            )
+
     def _progress(self) -> Progress:
         score = self.best["scores"].get(self.recipe.score_name)
         message = "" if score is None else f"best {self.recipe.score_name} {score:.4g}"
         return Progress(self.step, self.total, "steps", message)
 
     def _write_log(self, losses: dict[str, Tensor]) -> None:
+        self._check(losses)
         values = {name: float(value.detach()) for name, value in losses.items()}
-        if not math.isfinite(values["loss"]):
-            raise QPMError(
-                f"The loss became {values['loss']} by step {self.step}. The last "
-                f"checkpoint in {self.folder} is from before; begin again with a lower "
-                "learning_rate."
-            )
         row: dict[str, Any] = {
             "step": self.step,
             "seconds": self._seconds,
@@ -424,7 +413,7 @@ class _Session:
                 f"{self.folder} holds a training. Resume it, or name another folder."
             )
         state = load_state(path)
-        self._check_identity(json.loads(state["identity"]))
+        require_same(json.loads(state["identity"]), self.identity, self.folder)
         self.step, self.total = state["step"], state["total"]
         self.seconds_before, self.best = state["seconds"], state["best"]
         self.network.load_state_dict(state["network"])
@@ -435,23 +424,6 @@ class _Session:
         if self.device.type == "cuda" and state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"], self.device)
         return True
-
-    def _check_identity(self, stored: dict[str, Any]) -> None:
-        asked = json.loads(json.dumps(self.identity, default=str))
-        changed = sorted(
-            name
-            for name in stored.keys() | asked.keys()
-            if stored.get(name) != asked.get(name)
-        )
-        if changed:
-            raise ParameterError(
-                f"The training in {self.folder} has other settings: "
-                + "; ".join(
-                    f"{name} was {stored.get(name)}, now {asked.get(name)}"
-                    for name in changed
-                )
-                + ". Resume with the same ones, or name another folder."
-            )
 
 
 def _validation_set(recipe: Recipe, seed: int, device: torch.device) -> list[Batch]:

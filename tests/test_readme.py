@@ -16,7 +16,10 @@ def test_ten_lines_are_those_of_the_tested_example(readme, project_root):
     assert shown.strip() == example.split('"""', 2)[2].strip()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/recordings.md", "docs/simulation.md"])
+PAGES = ("README.md", "docs/recordings.md", "docs/simulation.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_pictures_and_links_exist(page, project_root):
     path = project_root / page
     text = path.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import pytest
 from napari_qpm.acquisition import Instrument
 from napari_qpm.checks.noise import (
     camera_noise,
+    colour_noise,
     four_angle_noise,
     mosaic_noise,
     out_of_band_noise,
@@ -53,6 +54,17 @@ def test_four_image_noise_is_found_with_unequal_gains(scene, rng):
     assert four_angle_noise(noisy(np.stack(images), rng)) == pytest.approx(
         SIGMA, rel=0.05
     )
+
+
+def test_colour_noise_is_that_of_each_channel(scene, rng):
+    brightness, _, phase = scene
+    channels = [
+        brightness + 50 * phase + rng.normal(0, sigma, phase.shape)
+        for sigma in (2.0, 3.0, 6.0)
+    ]
+    found = colour_noise(np.stack(channels).astype(np.float32))
+    assert found.shape == (3, 1, 1)
+    np.testing.assert_allclose(found.ravel(), (2.0, 3.0, 6.0), rtol=0.1)
 
 
 def test_noiseless_frame_has_at_least_rounding():

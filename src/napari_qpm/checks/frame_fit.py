@@ -22,9 +22,11 @@ class FrameFit:
         ``(C, Y, X)`` mean counts; NaN where the phase is NaN.
     best
         ``(C, Y, X)``: the same with the frame's own fringes instead of a phase, the
-        least that any phase of the same detail could leave.
+        least that any phase of the same detail could leave. `None` where a frame does
+        not show its phase directly.
     noise
-        Noise of a raw pixel [counts], measured in the frame.
+        Noise of a raw pixel [counts] measured in the frame, or of each channel
+        ``(C, 1, 1)``.
     misfit_rad
         ``(y, x)`` wrapped phase that the frame's fringes have beyond this phase and the
         fitted smooth one, on the grid of the fit; NaN where there are no fringes.
@@ -34,15 +36,18 @@ class FrameFit:
         Whether both signs were tried, because a camera cannot tell them apart.
     margin_px
         Width of the frame's edge in which the model is not exact.
+    sees_turns
+        Whether a whole turn (2 pi) changes the frame.
     """
 
     predicted: NDArray[np.float32]
-    best: NDArray[np.float32]
-    noise: float
+    best: NDArray[np.float32] | None
+    noise: float | NDArray[np.float32]
     misfit_rad: NDArray[np.float32]
     sign: int
     sign_is_free: bool
     margin_px: int
+    sees_turns: bool = False
 
 
 def usable_frame(frame: NDArray[Any]) -> NDArray[np.float32]:

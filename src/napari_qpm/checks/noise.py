@@ -15,6 +15,7 @@ from napari_qpm.acquisition import Instrument
 
 __all__ = [
     "camera_noise",
+    "colour_noise",
     "four_angle_noise",
     "mosaic_noise",
     "out_of_band_noise",
@@ -85,6 +86,16 @@ def four_angle_noise(images: NDArray[np.float32]) -> float:
     # The mean of 81 pixels took away 1/81 of the variance.
     spread = 1.4826 * np.median(np.abs(mismatch)) / np.sqrt(4 * 80 / 81)
     return float(max(spread, LEAST_NOISE))
+
+
+def colour_noise(frame: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the noise ``(C, 1, 1)`` of each channel of a colour picture.
+
+    It is measured in the corners of the spectrum, finer than what optics resolve unless
+    the pixels are very coarse.
+    """
+    noise = [_spectral_noise(channel, [((0.0, 0.0), 0.45)]) for channel in frame]
+    return np.array(noise, np.float32)[:, None, None]
 
 
 def _spectral_noise(

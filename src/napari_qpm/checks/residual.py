@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, Modality, PhaseMap, PhaseUnit
+from napari_qpm.checks.chromatic_frame import explain_colours
 from napari_qpm.checks.frame_fit import FrameFit
 from napari_qpm.checks.noise import camera_noise
 from napari_qpm.checks.off_axis_frame import explain_hologram
@@ -31,15 +32,16 @@ BAD_FLOOR = 3.0
 """Least score of any phase: above, the frame is no recording of this kind, or its
 carrier or layout is wrong. Real holograms: 1.3 to 1.9."""
 BLIND_TO = (
-    "It cannot see whole turns (2 pi), the level of the field, its tilt and slow "
-    "curvature{sign}."
+    "It cannot see {turns}the level of the field, its tilt and slow curvature{sign}."
 )
+TURNS = "whole turns (2 pi), "
 OR_THE_SIGN = ", or whether cells are thicker or thinner than the medium"
 
 Model = Callable[[NDArray[Any], NDArray[np.float32], Acquisition, PhaseMap], FrameFit]
 _MODELS: dict[Modality, Model] = {
     Modality.OFF_AXIS: explain_hologram,
     Modality.POLARIZATION: explain_angles,
+    Modality.CHROMATIC: explain_colours,
 }
 
 
@@ -56,7 +58,8 @@ class FrameResidual:
         Rms of the difference over that of the noise, without the frame's edge: 1 =
         noise floor.
     floor
-        The same for the frame's own fringes, the least that any phase could reach.
+        The same for the frame's own fringes, the least that any phase could reach; NaN
+        for frames without fringes.
     noise_counts
         Expected noise of a pixel, rms over the frame.
     sign
@@ -65,6 +68,8 @@ class FrameResidual:
         Whether the other sign was tried too: a camera cannot tell them apart.
     misfit_rad
         ``(y, x)`` phase of the fringes beyond the model, wrapped.
+    sees_turns
+        Whether a whole turn (2 pi) changes the frame.
     """
 
     map: NDArray[np.float32]
@@ -74,6 +79,7 @@ class FrameResidual:
     sign: int
     sign_is_free: bool
     misfit_rad: NDArray[np.float32]
+    sees_turns: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,30 +168,36 @@ def residual_frame(
     fit = model(frame, phase, acquisition, phase_map)
     raw = frame.astype(np.float32)
     lost = ~_usable(frame, acquisition)
-    difference, least = raw - fit.predicted, raw - fit.best
-    difference[lost] = least[lost] = np.nan
+    difference = raw - fit.predicted
+    difference[lost] = np.nan
+    floor = float("nan")
     known = camera_noise(fit.predicted, acquisition.instrument)
-    noise = (
-        np.broadcast_to(np.float32(fit.noise), raw.shape) if known is None else known
-    )
+    measured = np.broadcast_to(np.asarray(fit.noise, np.float32), raw.shape)
+    noise = measured if known is None else known
+    if fit.best is not None:
+        least = raw - fit.best
+        least[lost] = np.nan
+        floor = _score(least, noise, fit.margin_px)
     scaled = difference / noise
     return FrameResidual(
         map=scaled[0] if len(scaled) == 1 else np.sqrt(np.mean(scaled**2, axis=0)),
         score=_score(difference, noise, fit.margin_px),
-        floor=_score(least, noise, fit.margin_px),
+        floor=floor,
         noise_counts=float(np.sqrt(np.nanmean(noise**2))),
         sign=fit.sign,
         sign_is_free=fit.sign_is_free,
         misfit_rad=fit.misfit_rad,
+        sees_turns=fit.sees_turns,
     )
 
 
 def residual_check(frame: FrameResidual) -> Check:
     """Return the verdict on a frame's residual in plain words."""
-    excess = frame.score / max(1.0, frame.floor)
+    floor = frame.floor if np.isfinite(frame.floor) else 0.0
+    excess = frame.score / max(1.0, floor)
     verdict = max(
         grade(excess, DOUBTFUL_FROM, BAD_FROM),
-        grade(frame.floor, DOUBTFUL_FLOOR, BAD_FLOOR),
+        grade(floor, DOUBTFUL_FLOOR, BAD_FLOOR),
         key=lambda v: v.rank,
     )
     if not np.isfinite(frame.score):
@@ -195,16 +207,16 @@ def residual_check(frame: FrameResidual) -> Check:
             "The phase explains the camera's frame; what is left is "
             f"{frame.score:.2f} times its noise."
         )
-    elif grade(frame.floor, DOUBTFUL_FLOOR, BAD_FLOOR) is not Verdict.GOOD:
+    elif grade(floor, DOUBTFUL_FLOOR, BAD_FLOOR) is not Verdict.GOOD:
         finding = (
-            f"No phase can explain this frame better than {frame.floor:.1f} times its "
+            f"No phase can explain this frame better than {floor:.1f} times its "
             "noise: the carrier, the angle layout or the kind of recording may be "
             "wrong, or light other than the fringes' disturbs."
         )
     else:
         finding = (
             "The phase does not explain the camera's frame: what is left is "
-            f"{frame.score:.1f} times its noise, where {max(1.0, frame.floor):.1f} is "
+            f"{frame.score:.1f} times its noise, where {max(1.0, floor):.1f} is "
             "possible. See the residual map for the place."
         )
     return Check(
@@ -216,7 +228,10 @@ def residual_check(frame: FrameResidual) -> Check:
             "noise_counts": frame.noise_counts,
         },
         finding=finding,
-        blind_to=BLIND_TO.format(sign=OR_THE_SIGN if frame.sign_is_free else ""),
+        blind_to=BLIND_TO.format(
+            turns="" if frame.sees_turns else TURNS,
+            sign=OR_THE_SIGN if frame.sign_is_free else "",
+        ),
     )
 
 

@@ -209,7 +209,9 @@ def test_files_stay_readable(project_root):
 # --- What is committed -------------------------------------------------------------
 
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:home|opt|root|work|Users)/\w")
-PACKAGE_INDEX = re.compile(r"pythonhosted|/simple\b|artifactory|--(?:extra-)?index-url")
+PACKAGE_INDEX = re.compile(
+    r"python[h]osted|/simple\b|artifactory|--(?:extra-)?index-url"
+)
 
 
 @pytest.fixture(scope="module")

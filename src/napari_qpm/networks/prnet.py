@@ -5,6 +5,7 @@ a weight from 0 to 1 that the search drives to either end; NAS-PRNet has those t
 stay, without weights.
 """
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ class PhaseHead(nn.Module):
         return functional.relu6(resize(self.convolution(features), size)) / 6
 
 
-class _PhaseNet(nn.Module):
+class _PhaseNet(nn.Module, abc.ABC):
     """Encoder, decoder stages from coarse to fine, head."""
 
     def __init__(self, in_channels: int, stages: list[int], range_rad: float):
@@ -91,11 +92,11 @@ class _PhaseNet(nn.Module):
         """Return the phase ``(N, Y, X)`` [rad]."""
         return self(images)[:, 0] * self.head.range_rad
 
+    @abc.abstractmethod
     def gather(
         self, stage: int, features: Mapping[str, Tensor], size: torch.Size
     ) -> Tensor:
         """Return the sum T of what feeds a stage, on its grid."""
-        raise NotImplementedError
 
 
 class _Fuse(nn.Module):

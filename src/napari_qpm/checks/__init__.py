@@ -5,6 +5,7 @@ for wrong turns, the background check at the empty field. Each says what it cann
 Any engine's phase can be checked, classical or neural, and any array.
 """
 
+from napari_qpm.checks.agreement import Agreement, compare_phases
 from napari_qpm.checks.background_check import FieldFindings, find_field
 from napari_qpm.checks.frame_checks import Checks, check_frame
 from napari_qpm.checks.residual import (
@@ -17,6 +18,7 @@ from napari_qpm.checks.unwrap_check import TurnFindings, find_turns
 from napari_qpm.checks.verdict import Check, Verdict
 
 __all__ = [
+    "Agreement",
     "Check",
     "Checks",
     "FieldFindings",
@@ -25,6 +27,7 @@ __all__ = [
     "TurnFindings",
     "Verdict",
     "check_frame",
+    "compare_phases",
     "find_field",
     "find_turns",
     "residual",

@@ -59,7 +59,8 @@ def test_three_clicks_lead_to_picograms(opened, qtbot):
         press(dock, step)
         wait_for_job(qtbot, dock)
 
-    assert [layer.name for layer in viewer.layers][1:] == ["dish phase", "dish cells"]
+    names = [layer.name for layer in viewer.layers][1:]
+    assert names == ["dish phase", "dish cells", "dish tracks"]
     model = dock.table.model
     titles = [model.headerData(i, _horizontal()) for i in range(model.columnCount())]
     assert "Dry mass (pg)" in titles
@@ -284,6 +285,6 @@ def test_each_viewer_has_its_own_dock(make_napari_viewer_proxy, plugins, qtbot):
     docks[0].run_all.click()
     wait_for_job(qtbot, docks[0])
 
-    assert len(first.layers) == 3
+    assert len(first.layers) == 4
     assert len(second.layers) == 0
     assert docks[1].workflow.field is None

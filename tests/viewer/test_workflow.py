@@ -94,6 +94,7 @@ def test_three_steps_lead_from_recording_to_table(workflow, viewer, mailbox, end
         "dish",
         "dish phase",
         "dish cells",
+        "dish tracks",
     ]
     table = workflow.field.table
     assert len(table) == 2 * 3

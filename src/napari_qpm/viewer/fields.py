@@ -1,7 +1,7 @@
 """What stands behind a layer: the field of view that it shows.
 
-A `FieldOfView` keeps the live objects (recording, phase, table) of up to three layers:
-recording, phase and cells. Selecting any of them finds the same field. Layers are held
+A `FieldOfView` keeps the live objects (recording, phase, table) of up to four layers:
+recording, phase, cells and tracks. Selecting any of them finds the same field. Layers are held
 weakly, so that deleting one in napari frees it.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Layer
 
+    from napari_qpm.viewer.runs import Run
     from napari_qpm.viewer.verdicts import CheckedFrame
 
 __all__ = [
@@ -41,6 +42,8 @@ class Role(StrEnum):
     """Phase that we retrieved."""
     CELLS = "cells"
     """Labels that we made, and the user may have corrected."""
+    TRACKS = "tracks"
+    """Ways of the cells over time, with their lineage."""
 
 
 def unwrap(thing: Any) -> Any:
@@ -76,6 +79,7 @@ class FieldOfView:
         self.cells_step: Step | None = None
         self.outlines: dict[int, Any] = {}
         self.done: dict[Role, frozenset[int]] = {}
+        self.runs: dict[str, Run] = {}
         self._layers: dict[Role, weakref.ref[Layer]] = {}
 
     def layer(self, role: Role) -> "Layer | None":
@@ -116,8 +120,10 @@ class FieldOfView:
         if role is Role.RECORDING or self.phase_map is None:
             return {"role": role.value, **self.acquisition.record()}
         record = self.phase_map.record()
-        if role is Role.CELLS and self.cells_step is not None:
+        if role in (Role.CELLS, Role.TRACKS) and self.cells_step is not None:
             record["history"].append(self.cells_step.to_dict())
+        if role is Role.TRACKS and self.table is not None:
+            record["linking"] = self.table.attrs.get("linking", {})
         return {
             "role": role.value,
             "frames": sorted(self.done.get(role, ())),

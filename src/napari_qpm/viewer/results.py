@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels, Layer
 
-__all__ = ["show_cells", "show_phase"]
+__all__ = ["bright_colors", "cells_geometry", "present", "show_cells", "show_phase"]
 
 FRAME_PX_PER_OUTLINE_PX = 250
 THICKEST_OUTLINE_PX = 4
@@ -96,7 +96,7 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
         _add_cells(viewer, field, labels)
         return
     layer.data = labels
-    placed = _cells_geometry(field)
+    placed = cells_geometry(field)
     layer.scale, layer.translate = placed["scale"], placed["translate"]
     layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
 
@@ -127,10 +127,10 @@ def present(viewer: "ViewerModel", field: FieldOfView, role: Role) -> "Any | Non
 
 
 def _add_cells(viewer: "ViewerModel", field: FieldOfView, labels: Any) -> None:
-    layer = _add(viewer, field, Role.CELLS, labels, **_cells_geometry(field))
+    layer = _add(viewer, field, Role.CELLS, labels, **cells_geometry(field))
     layer.opacity = 1.0
     layer.contour = _outline_width(layer.data.shape)
-    layer.colormap = _bright_colors()
+    layer.colormap = bright_colors()
     field.is_corrected = False
     layer.events.paint.connect(field.mark_corrected)
 
@@ -141,7 +141,7 @@ def _outline_width(shape: tuple[int, ...]) -> int:
     return min(max(1, width), THICKEST_OUTLINE_PX)
 
 
-def _bright_colors() -> Any:
+def bright_colors() -> Any:
     """Return napari's label colours without those that are lost on grey phase."""
     from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 
@@ -153,7 +153,8 @@ def _bright_colors() -> Any:
     return CyclicLabelColormap(colors=colors[is_clear])
 
 
-def _cells_geometry(field: FieldOfView) -> dict[str, Any]:
+def cells_geometry(field: FieldOfView) -> dict[str, Any]:
+    """Return keywords that lay ``(T, Y, X)`` data of cells on their recording."""
     grid = (1.0, 1.0) if field.phase_map is None else field.phase_map.grid_scale
     return geometry_of(field).zoomed(grid).keywords()
 

@@ -32,6 +32,7 @@ class Settings:
     def __init__(self) -> None:
         self._engines: dict[tuple[StepName, str], str] = {}
         self._values: dict[tuple[StepName, str], dict[str, Any]] = {}
+        self.link_values: dict[str, Any] = {}
 
     def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
         """Return the engines that fit a kind of recording, default first."""
@@ -94,8 +95,28 @@ class Settings:
             key: value for key, value in set_values.items() if value != defaults[key]
         }
 
+    def set_link_values(self, values: Mapping[str, Any]) -> None:
+        """Set how cells are followed over time; defaults are left out.
+
+        Raises
+        ------
+        UnknownNameError, ParameterError
+            A parameter is unknown, or a value is out of bounds.
+        """
+        from napari_qpm.measurement import LinkingParameters
+
+        chosen = LinkingParameters.parse(values).model_dump(mode="json")
+        defaults = LinkingParameters().model_dump(mode="json")
+        self.link_values = {
+            key: value for key, value in chosen.items() if value != defaults[key]
+        }
+
     def pipeline(
-        self, modality: Modality | None, instrument: Mapping[str, Any] | None = None
+        self,
+        modality: Modality | None,
+        instrument: Mapping[str, Any] | None = None,
+        *,
+        is_series: bool = False,
     ) -> Any:
         """Return the Pipeline that does what the forms say.
 
@@ -105,6 +126,8 @@ class Settings:
             Kind of recording.
         instrument
             Facts that the user filled in for this recording.
+        is_series
+            Whether there is more than one frame, so that cells can be followed.
         """
         from napari_qpm.pipeline import EngineStep, Pipeline
 
@@ -120,6 +143,7 @@ class Settings:
             retrieve=engine_step(StepName.RETRIEVE),
             segment=engine_step(StepName.SEGMENT),
             measure=self.values(StepName.MEASURE, modality),
+            link=dict(self.link_values) if is_series else None,
         )
 
     def _key(self, step: StepName, modality: Modality | None) -> tuple[StepName, str]:

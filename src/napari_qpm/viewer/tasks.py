@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import QPMError
-from napari_qpm.jobs import CancelToken, ReportProgress
+from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.viewer.adoption import examine
 from napari_qpm.viewer.fields import FieldOfView, Role
 from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
 from napari_qpm.viewer.results import show_cells, show_phase
+from napari_qpm.viewer.runs import note_run
+from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.tracks import show_tracks
 from napari_qpm.viewer.verdicts import check_shown
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def retrieve_task(
     def commit(result: Any) -> str:
         made, field.checked = result
         show_phase(viewer, field, made)
+        note_run(field, StepName.RETRIEVE, pipeline, made.frames)
         return _problems_in_words("retrieved", made.problems)
 
     return Task("Retrieve phase", work, commit)
@@ -97,15 +101,22 @@ def segment_task(
 
     def commit(result: Any) -> str:
         show_cells(viewer, field, result)
+        note_run(field, StepName.SEGMENT, pipeline, result.frames)
         return _problems_in_words("segmented", result.problems)
 
     return Task("Segment cells", work, commit)
 
 
 def measure_task(
-    field: FieldOfView, pipeline: "Pipeline", frames: Iterable[int]
+    viewer: "ViewerModel",
+    field: FieldOfView,
+    pipeline: "Pipeline",
+    frames: Iterable[int],
 ) -> Task:
-    """Return the task that measures the cells as their layer shows them now."""
+    """Return the task that measures the cells as their layer shows them now.
+
+    Cells of several frames are followed over time when the pipeline says so.
+    """
     phase_map, cells = field.phase_map, field.layer(Role.CELLS)
     assert phase_map is not None
     assert cells is not None
@@ -119,10 +130,17 @@ def measure_task(
         table = measure_frames(
             pipeline, phase_map, labels, wanted, token, report, outlines
         )
+        if pipeline.link is not None and len(wanted) > 1:
+            from napari_qpm.pipeline import link_step
+
+            report(Progress(0, 0, "", "Following cells over time"))
+            table = link_step(pipeline, table, labels, token)
         return table, table.attrs.get("missing", {})
 
     def commit(result: Any) -> str:
         field.table, field.missing_columns = result
+        note_run(field, StepName.MEASURE, pipeline, frozenset(wanted))
+        show_tracks(viewer, field)
         return ""
 
     return Task("Measure cells", work, commit)

@@ -173,7 +173,8 @@ class Workflow:
     def pipeline(self) -> Any:
         """Return the Pipeline that the forms describe for the selected recording."""
         edits = {} if self.field is None else self.field.edits
-        return self.settings.pipeline(self.modality, edits)
+        is_series = self.acquisition is not None and self.acquisition.n_frames > 1
+        return self.settings.pipeline(self.modality, edits, is_series=is_series)
 
     def _update_records(self) -> None:
         assert self.field is not None
@@ -353,7 +354,7 @@ class Workflow:
             return retrieve_task(self.viewer, field, self.pipeline(), frames, shown)
         if step is StepName.SEGMENT:
             return segment_task(self.viewer, field, self.pipeline(), frames)
-        return measure_task(field, self.pipeline(), frames)
+        return measure_task(self.viewer, field, self.pipeline(), frames)
 
     # ------------------------------------------------------------ jobs
 

@@ -8,7 +8,9 @@ import torch
 from scipy import ndimage
 
 from napari_qpm.errors import ParameterError, UnknownNameError
-from napari_qpm.specimens.cells import CellClass
+from napari_qpm.specimens._drawing import draw_live
+from napari_qpm.specimens._draws import Draws
+from napari_qpm.specimens.cells import CellClass, CellKind
 from napari_qpm.specimens.samples import ALPHA_UM3_PER_PG
 from napari_qpm.specimens.time_lapse import TimeLapse, simulate_time_lapse
 
@@ -173,6 +175,35 @@ def test_cells_move_at_their_speed_and_stay_inside():
     assert 0.7 < np.mean(steps) < 4
     assert (cells.y_um >= 0).all()
     assert (cells.y_um <= 384 * 0.5).all()
+
+
+def test_first_division_comes_when_it_is_asked_for():
+    for first_s in (600.0, 3300.0):
+        lapse = simulate_time_lapse(
+            n_cells=2, n_frames=8, shape=(128, 128), first_division_s=first_s
+        )
+        cells = lapse.specimens.cells
+        assert lapse.lineage == {3: 1, 4: 1}
+        born = int(cells.field[cells.parent == 1].min())
+        assert (born - 1) * 600 < first_s <= born * 600
+
+
+def test_cells_with_a_margin_stay_in_view():
+    lapse = simulate_time_lapse(
+        n_cells=6, n_frames=6, shape=(256, 256), margin=1.5, clumping=0
+    )
+    cells = lapse.specimens.cells
+    for frame in range(6):
+        wanted = float(cells.dry_mass_pg[cells.field == frame].sum())
+        # The tip of a tail may still lie outside.
+        assert picture_mass(lapse, frame) == pytest.approx(wanted, rel=3e-3)
+
+
+def test_spread_cells_have_the_thin_rim_of_spread_cells():
+    some = draw_live(CellKind.COLONY, 200, Draws(0))
+    assert (some.sheet == 0).any()  # balls, which a time-lapse makes of its own
+    spread = draw_live(CellKind.COLONY, 200, Draws(0), all_spread=True)
+    assert (spread.sheet > 0).all()
 
 
 def test_more_cells_cover_more_of_the_field():

@@ -25,15 +25,20 @@ def ball_radius_um(mass_pg: Tensor, index_step: Tensor) -> Tensor:
     return (3 * volume / (4 * math.pi)) ** (1 / 3)
 
 
-def draw_live(kind: CellKind, count: int, draws: Draws) -> Bodies:
-    """Return interphase cells at the origin of field 0, numbered from 0."""
+def draw_live(
+    kind: CellKind, count: int, draws: Draws, *, all_spread: bool = False
+) -> Bodies:
+    """Return interphase cells at the origin of field 0, numbered from 0.
+
+    With `all_spread`, none of a spread kind is a ball.
+    """
     recipe = RECIPES[kind]
     mass = draws.lognormal(recipe.mass_pg, recipe.mass_spread, count)
     large = draws.happens(_LARGE_SHARE, count) & (kind is not CellKind.RED_BLOOD)
     mass = torch.where(large, mass * draws.uniform(1.6, _LARGEST, count), mass)
     step = draws.uniform(*recipe.index_step, count)
     ball = ball_radius_um(mass, step)
-    is_round = draws.happens(recipe.share_round, count)
+    is_round = draws.happens(recipe.share_round, count) & (not all_spread)
     if recipe.density_pg_um2 == 0:
         is_round[:] = True
         radius = ball

@@ -23,7 +23,6 @@ RESPREAD_S = 50 * 60.0
 SHRINKING_S = 30 * 60.0
 REMAINS_S = 12 * 3600.0
 """A dead cell loses mass e-fold in this time."""
-_SPACING = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,21 +112,35 @@ class Population:
     radius_per_root_pg: float
     """Radius of a spread cell [um] over the square root of its mass."""
     ball_per_cube_root_pg: float
+    spacing: float = 0.95
+    """Distance of touching cells over the sum of their radii."""
+    margin: float = 0.0
+    """Distance that centres keep from the border, in radii of the cell."""
     people: list[Individual] = field(default_factory=list)
     position: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
     velocity: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
     lineage: dict[int, int] = field(default_factory=dict)
     n_born: int = 0
 
-    def settle(self, count: int, clumping: float) -> None:
-        """Put the first generation, of all ages, into the field."""
+    def settle(
+        self, count: int, clumping: float, first_division_s: float | None = None
+    ) -> None:
+        """Put the first generation, of all ages, into the field.
+
+        The first cell divides at a time that may be given.
+        """
         for _ in range(count):
             age = float(self.draws.uniform(0, 0.95))
-            self.people.append(self._newborn(0.0, self._birth_mass(), 0))
-            person = self.people[-1]
+            person = self._newborn(0.0, self._birth_mass(), 0)
+            if first_division_s is not None and not self.people:
+                growing_s = max(first_division_s - MITOSIS_S, 0)
+                age = max(1 - growing_s / person.doubling_s, 0)
+            self.people.append(person)
             person.is_newborn = False
             person.birth_pg *= 2**age
             person.divides_s = MITOSIS_S + (1 - age) * person.doubling_s
+        if self.people and first_division_s is not None:
+            self.people[0].divides_s = first_division_s
         self.velocity = torch.zeros(count, 2)
         self.position = place(
             torch.zeros(count, dtype=torch.long),
@@ -140,6 +153,8 @@ class Population:
             n_fields=1,
             n_steps=80,
         )
+        if self.margin > 0:
+            self._make_room(0.0, n_steps=80)
 
     def step(self, time_s: float, interval_s: float) -> None:
         """Divide, bury, move and push apart; `time_s` is the new time."""
@@ -154,10 +169,7 @@ class Population:
         self.velocity += math.sqrt(1 - memory**2) * speed * kick
         mobile = torch.tensor([1 - p.roundness(time_s) for p in self.people])
         self.position = self.position + mobile[:, None] * self.velocity * interval_s
-        radii = self.radii(time_s)[None]
-        for _ in range(6):
-            self.position = push_apart(self.position[None], radii, _SPACING)[0]
-            self.position = self.position.clamp(min=torch.zeros(2), max=self.size_um)
+        self._make_room(time_s, n_steps=6)
 
     def radii(self, time_s: float) -> Tensor:
         """Return ``(M,)`` radii of disks of the cells' areas."""
@@ -169,6 +181,14 @@ class Population:
     def ball_radii(self, mass_pg: Tensor) -> Tensor:
         """Return the radii of balls of these masses."""
         return self.ball_per_cube_root_pg * mass_pg ** (1 / 3)
+
+    def _make_room(self, time_s: float, n_steps: int) -> None:
+        """Push overlapping cells apart, and all of them into the field."""
+        radii = self.radii(time_s)
+        low = torch.minimum(self.margin * radii[:, None], 0.5 * self.size_um)
+        for _ in range(n_steps):
+            apart = push_apart(self.position[None], radii[None], self.spacing)[0]
+            self.position = apart.clamp(min=low, max=self.size_um - low)
 
     def _birth_mass(self) -> float:
         # The mean over a cycle of exponential growth is 1 / ln 2 of the mass at birth.

@@ -48,6 +48,12 @@ class TimeLapseSettings(LifePace):
         Covered share at the beginning, or the number of cells.
     clumping
         Share of cells that begin in clumps; None = as the kind does.
+    spacing
+        Distance of touching cells over the sum of their radii.
+    margin
+        Distance that centres keep from the border, in radii; 0 = it may cut cells.
+    first_division_s
+        When the first cell divides [s]; None = by chance, as all others.
     blur_um
         Standard deviation of the optical blur.
     """
@@ -60,6 +66,9 @@ class TimeLapseSettings(LifePace):
     confluence: float = 0.3
     n_cells: int | None = None
     clumping: float | None = None
+    spacing: float = 0.95
+    margin: float = 0.0
+    first_division_s: float | None = None
     blur_um: float = 0.3
 
     def __post_init__(self) -> None:
@@ -168,16 +177,19 @@ def _settle(settings: TimeLapseSettings, draws: Draws) -> Population:
         typical_pg=recipe.mass_pg,
         radius_per_root_pg=spread,
         ball_per_cube_root_pg=ball,
+        spacing=settings.spacing,
+        margin=settings.margin,
     )
     count = settings.n_cells
     if count is None:
         radius = max(spread * recipe.mass_pg**0.5, ball * recipe.mass_pg ** (1 / 3))
         # Cells at the border show a part, and crowded ones overlap.
-        room = float(torch.prod(population.size_um + radius))
+        beyond = max(1 - settings.margin, 0) * radius
+        room = float(torch.prod(population.size_um + beyond))
         room *= 1 + 0.3 * settings.confluence
         count = max(1, round(settings.confluence * room / (math.pi * radius**2)))
     clumping = recipe.clumping if settings.clumping is None else settings.clumping
-    population.settle(count, clumping)
+    population.settle(count, clumping, settings.first_division_s)
     return population
 
 
@@ -240,9 +252,10 @@ class _Bank:
 
     @classmethod
     def draw(cls, kind: CellKind, count: int, draws: Draws) -> "_Bank":
+        # Who is a ball, and when, is the population's to say.
         return cls(
-            spread=draw_live(kind, count, draws),
-            other_outline=draw_live(kind, count, draws).outline,
+            spread=draw_live(kind, count, draws, all_spread=True),
+            other_outline=draw_live(kind, count, draws, all_spread=True).outline,
             pieces=draw_dead(kind, count, draws),
             sway=draws.angle(count),
         )

@@ -24,6 +24,10 @@ REACH = 3.0
 """Of the low-pass, in standard deviations."""
 LONGEST_PERIOD_PX = 20.0
 SMALLEST = 1e-6
+FLAT_RAD_PER_PX = 0.05
+"""Steps of this size count half when the commonest phase is looked for."""
+PHASE_BINS, SMOOTHED_BINS = 64, 6
+AROUND_MODE_RAD = 0.5
 
 
 def normalise_frames(frames: Tensor) -> Tensor:
@@ -39,8 +43,8 @@ def heterodyne(
 
     The channels are I, LP(I cos k r) and LP(-I sin k r), LP a low-pass. The frame has
     mean 0 and standard deviation 1; the other two together have mean square 1, and are
-    turned by one angle so that their mean lies along the first: the phase then starts
-    near 0, wherever the fringes do. All this is of the whole frame, so make tiles
+    turned by one angle so that the phase which most of the flat places have becomes 0,
+    wherever the fringes start. All this is of the whole frame, so make tiles
     afterwards.
 
     Parameters
@@ -118,16 +122,51 @@ def _kernel_inside(kernel: Tensor, length: int) -> Tensor:
 
 
 def _normalise_field(field: Tensor) -> Tensor:
-    """Return a field ``(N, 2, Y, X)`` of mean square 1 whose mean is real."""
+    """Return a field ``(N, 2, Y, X)`` of mean square 1, its commonest phase 0."""
     size = field.square().sum(1, keepdim=True).mean(dim=(2, 3), keepdim=True).sqrt()
-    mean = field.mean(dim=(2, 3), keepdim=True)
-    mean = mean / mean.norm(dim=1, keepdim=True).clamp(min=SMALLEST)
+    level = _commonest_phase(field)[:, None, None]
     real, imaginary = field.unbind(1)
-    cosine, sine = mean.unbind(1)
+    cosine, sine = level.cos(), level.sin()
     turned = torch.stack(
         [real * cosine + imaginary * sine, imaginary * cosine - real * sine], dim=1
     )
     return turned / size.clamp(min=SMALLEST)
+
+
+@torch.no_grad()
+def _commonest_phase(field: Tensor) -> Tensor:
+    """Return ``(N,)`` [rad]: the mode of the phase where it is flat, wrapped.
+
+    Background is flat and has one level; cells are steep and have many. On simulated
+    fields, 62 % of all pixels then come within 0.5 rad of their true phase, wrapped;
+    turned by the mean field, 54 %.
+    """
+    steepness = _squared_steps(field, 2) + _squared_steps(field, 3)
+    weight = (FLAT_RAD_PER_PX**2 / (FLAT_RAD_PER_PX**2 + steepness)).flatten(1)
+    phase = torch.atan2(field[:, 1], field[:, 0]).flatten(1)
+    bins = ((phase / (2 * math.pi) + 0.5) * PHASE_BINS).floor().long()
+    bins = bins.clamp(0, PHASE_BINS - 1)
+    share = weight.new_zeros(len(field), PHASE_BINS).scatter_add_(1, bins, weight)
+    smooth = torch.zeros_like(share)
+    for shift in range(-SMOOTHED_BINS, SMOOTHED_BINS + 1):
+        smooth += (SMOOTHED_BINS + 1 - abs(shift)) * share.roll(shift, dims=1)
+    mode = 2 * math.pi * ((smooth.argmax(dim=1) + 0.5) / PHASE_BINS - 0.5)
+    # From the bin to the mean around it.
+    offset = phase - mode[:, None]
+    weight = weight * (offset.cos() > math.cos(AROUND_MODE_RAD))
+    return mode + torch.atan2(
+        (weight * offset.sin()).sum(1), (weight * offset.cos()).sum(1)
+    )
+
+
+def _squared_steps(field: Tensor, axis: int) -> Tensor:
+    """Return the squared phase step [rad^2] to the next pixel along an axis."""
+    length = field.shape[axis] - 1
+    here, there = field.narrow(axis, 0, length), field.narrow(axis, 1, length)
+    along = (here * there).sum(1)
+    across = here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0]
+    squared = torch.atan2(across, along).square()
+    return functional.pad(squared, (0, 1) if axis == 3 else (0, 0, 0, 1))
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             resume=options.resume,
             time_budget_s=options.time_budget and 60 * options.time_budget,
             shortens_schedule="steps" not in settings,
+            initial=options.initial,
             token=token,
         )
     except JobCancelled:
@@ -83,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--mask", type=Path, help="mask.json of a search, for nas-prnet."
+    )
+    parser.add_argument(
+        "--initial", type=Path, metavar="FILE", help="Weights to begin with."
     )
     parser.add_argument(
         "--set",

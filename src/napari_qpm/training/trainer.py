@@ -93,6 +93,7 @@ def train(
     resume: bool = False,
     time_budget_s: float | None = None,
     shortens_schedule: bool = True,
+    initial: Path | None = None,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
 ) -> TrainingResult:
@@ -117,6 +118,8 @@ def train(
         Whether the time budget of a fresh training also shortens its schedule to what
         the measured speed allows, so that the learning rate comes to its end in time.
         Otherwise the training is one of several sessions.
+    initial
+        Safetensors file with the weights to begin with; a resumed training has its own.
     token, report
         To cancel, and to watch. A cancelled training keeps checkpoint and best weights.
 
@@ -129,7 +132,9 @@ def train(
     JobCancelled
         `token` was set.
     """
-    session = _Session(recipe, Path(folder), torch.device(device), seed, resume)
+    session = _Session(
+        recipe, Path(folder), torch.device(device), seed, resume, initial
+    )
     try:
         return session.run(
             time_budget_s,
@@ -154,6 +159,7 @@ class _Session:
         device: torch.device,
         seed: int,
         resume: bool,
+        initial: Path | None,
     ):
         self._began = time.monotonic()
         self.recipe, self.folder, self.device = recipe, folder, device
@@ -164,7 +170,10 @@ class _Session:
         self.seconds_before = 0.0
         self.best: dict[str, Any] = {"step": 0, "scores": {}}
         torch.manual_seed(seed)
-        self.network = recipe.make_network().to(device)
+        self.network = recipe.make_network()
+        if initial is not None:
+            load_weights(initial, self.network)
+        self.network.to(device)
         # Convolutions of few channels run up to twice as fast in this layout.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops
 
-__all__ = ["blob_response", "typical_diameter"]
+__all__ = ["binned", "blob_response", "typical_diameter"]
 
 _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 10
@@ -58,8 +58,8 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
     """
     step = math.ceil(max(image.shape) / _LARGEST_SIDE_PX)
     if step > 1 and min(image.shape) >= step:
-        inside = _binned(mask.astype(np.float32), step) >= 0.5
-        return float(step) * typical_diameter(_binned(image, step), inside)
+        inside = binned(mask.astype(np.float32), step) >= 0.5
+        return float(step) * typical_diameter(binned(image, step), inside)
     sigmas = _scales(image.shape)
     large = _large_round_pieces(image, mask, _DIAMETER_PER_SIGMA * sigmas[-1])
     diameters, weights = _blobs(image, mask & ~large.mask, sigmas)
@@ -106,7 +106,7 @@ def _contact(piece: NDArray[np.bool_]) -> int:
     return int(sum(side.sum() for side in sides))
 
 
-def _binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+def binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Return the mean of blocks of `step` pixels; an incomplete last block is cut."""
     rows, columns = (size // step for size in image.shape)
     blocks = image[: rows * step, : columns * step].reshape(rows, step, columns, step)

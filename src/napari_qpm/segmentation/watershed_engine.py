@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
-from skimage.measure import label as label_components
-from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import relabel_sequential, watershed
 
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
+from napari_qpm.segmentation._summits import find_summits
 from napari_qpm.segmentation.background_level import background_level
-from napari_qpm.segmentation.cell_scale import blob_response, typical_diameter
+from napari_qpm.segmentation.cell_scale import (
+    binned,
+    blob_response,
+    typical_diameter,
+)
 
 __all__ = ["WatershedEngine", "WatershedParameters"]
 
@@ -31,6 +34,9 @@ _DISTANCE_WEIGHT = 0.3
 _LEAST_AREA_SHARE = 0.1
 _LARGEST_HOLE_SHARE = 0.25
 _FAINT_CELL = 0.6
+_ENOUGH_PX_PER_DIAMETER = 40
+"""Pixels across a cell that place the lines between touching cells; large cells are
+parted on a coarser grid. Their outlines stay on the full one."""
 
 
 class WatershedParameters(Parameters):
@@ -169,6 +175,11 @@ class WatershedEngine:
         mask = _without_small(mask, least_area)
         if not mask.any():
             return np.zeros(phase.shape, np.int32)
+        step = max(1, int(diameter / _ENOUGH_PX_PER_DIAMETER))
+        if step > 1 and min(phase.shape) >= step:
+            return _part_coarsely(
+                root, mask, diameter, chosen.separation, least_area, step
+            )
         landscape = _landscape(root, mask, diameter)
         return _flood(landscape, mask, chosen.separation, least_area)
 
@@ -240,6 +251,31 @@ def _without_holes(mask: NDArray[np.bool_], largest_hole: float) -> NDArray[np.b
     return closed
 
 
+def _part_coarsely(
+    root: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    diameter: float,
+    separation: float,
+    least_area: float,
+    step: int,
+) -> NDArray[np.int32]:
+    """Return labels of a mask whose cells are parted on a grid coarser by `step`."""
+    rows, columns = (-(-size // step) for size in mask.shape)
+    after = [
+        (0, n * step - size)
+        for n, size in zip((rows, columns), mask.shape, strict=True)
+    ]
+    share = binned(np.pad(mask.astype(np.float32), after), step)
+    hills = binned(np.pad(root, after, mode="edge"), step)
+    landscape = _landscape(hills, share >= 0.5, diameter / step)
+    # Every block that holds a pixel of the mask, so that none is left without label.
+    labels = _flood(landscape, share > 0, separation, least_area / step**2)
+    fine = labels.repeat(step, axis=0).repeat(step, axis=1)
+    fine = fine[: mask.shape[0], : mask.shape[1]] * mask
+    consecutive: NDArray[np.int32] = relabel_sequential(fine)[0].astype(np.int32)
+    return consecutive
+
+
 def _landscape(
     root: NDArray[np.float32], mask: NDArray[np.bool_], diameter: float
 ) -> NDArray[np.float32]:
@@ -262,18 +298,11 @@ def _flood(
     least_area: float,
 ) -> NDArray[np.int32]:
     """Return watershed labels; basins below the least area join their neighbours."""
-    # Outside lies below everything, so that every piece of the mask has a summit.
-    hills = np.where(
-        mask, landscape, landscape[mask].min() - np.float32(1 + separation)
-    )
-    cut = hills
-    if separation > 0:
-        cut = reconstruction(hills - np.float32(separation), hills, method="dilation")
-    markers = label_components(local_maxima(cut) & mask, connectivity=2)
-    labels = watershed(-hills, markers, mask=mask)
+    markers = find_summits(landscape, mask, separation)
+    labels = watershed(-landscape, markers, mask=mask)
     small = np.bincount(labels.ravel(), minlength=markers.max() + 1) < least_area
     if small[1:].any():
         markers[small[markers]] = 0
-        labels = watershed(-hills, markers, mask=mask)
+        labels = watershed(-landscape, markers, mask=mask)
     consecutive: NDArray[np.int32] = relabel_sequential(labels)[0].astype(np.int32)
     return consecutive

@@ -16,6 +16,14 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
+    def choices(cls, name: str) -> list[tuple[str, str]] | None:
+        """Return ``(value, title)`` of what a text parameter can be now.
+
+        `None` where anything goes, or the type itself lists the values.
+        """
+        return None
+
+    @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Return parameters from `values`; strings are converted, errors are plain.
 

@@ -26,6 +26,8 @@ class Entry:
         Kind of recording it takes, or empty when it takes any.
     summary
         One sentence for the tooltip.
+    is_learned
+        Whether it answers by a trained network, to be compared with a classical one.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Entry:
     target: str
     modality: str = ""
     summary: str = ""
+    is_learned: bool = False
 
     def load(self) -> Any:
         """Import and return the class."""

@@ -114,3 +114,28 @@ def test_every_engine_has_a_form_that_keeps_its_defaults(qtbot, registry: Regist
         qtbot.addWidget(form)
 
         assert model.parse(form.values()) == model(), entry.name
+
+
+class Named(Parameters):
+    model: str = Field("plain", title="Model", description="Which.")
+
+    @classmethod
+    def choices(cls, name):
+        return [("plain", "Plain model"), ("my-scope", "My scope")]
+
+
+def test_texts_with_choices_are_a_list_by_title(qtbot):
+    form = ParameterForm(Named, {"model": "my-scope"})
+    qtbot.addWidget(form)
+    box = form.findChild(QComboBox, "model")
+    assert [box.itemText(i) for i in range(box.count())] == ["Plain model", "My scope"]
+    assert box.currentText() == "My scope"
+    box.setCurrentIndex(0)
+    assert form.values() == {"model": "plain"}
+
+
+def test_a_choice_that_is_gone_is_kept_and_named(qtbot):
+    form = ParameterForm(Named, {"model": "deleted"})
+    qtbot.addWidget(form)
+    assert form.values() == {"model": "deleted"}
+    assert form.findChild(QComboBox, "model").currentText() == "deleted (not found)"

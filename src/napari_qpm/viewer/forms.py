@@ -46,13 +46,16 @@ class FloatBox(QDoubleSpinBox):
 
 
 class _Choice:
-    """One of an enumeration's or literal's values."""
+    """One of an enumeration's or literal's values, or of ``(value, title)`` pairs."""
 
     def __init__(self, values: list[Any]):
         self.widget = QComboBox()
         for value in values:
-            plain = value.value if isinstance(value, Enum) else value
-            text = str(plain).replace("_", " ").replace("-", " ").capitalize()
+            if isinstance(value, tuple):
+                plain, text = value
+            else:
+                plain = value.value if isinstance(value, Enum) else value
+                text = str(plain).replace("_", " ").replace("-", " ").capitalize()
             self.widget.addItem(text, plain)
         self.changed = self.widget.currentIndexChanged
 
@@ -61,7 +64,10 @@ class _Choice:
 
     def set(self, value: Any) -> None:
         plain = value.value if isinstance(value, Enum) else value
-        self.widget.setCurrentIndex(max(0, self.widget.findData(plain)))
+        if self.widget.findData(plain) < 0:
+            # Kept, not replaced by another: the engine will say what is wrong with it.
+            self.widget.addItem(f"{plain} (not found)", plain)
+        self.widget.setCurrentIndex(self.widget.findData(plain))
 
 
 class _Flag:
@@ -161,7 +167,8 @@ class ParameterForm(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name, info in model.model_fields.items():
-            editor = _make_editor(info)
+            choices = model.choices(name)
+            editor = _make_editor(info) if choices is None else _Choice(choices)
             editor.widget.setObjectName(name)
             label = QLabel(info.title or name)
             for widget in (label, editor.widget):

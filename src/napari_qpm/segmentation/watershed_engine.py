@@ -34,7 +34,7 @@ _DISTANCE_WEIGHT = 0.3
 _LEAST_AREA_SHARE = 0.1
 _LARGEST_HOLE_SHARE = 0.25
 _FAINT_CELL = 0.6
-_ENOUGH_PX_PER_DIAMETER = 40
+_ENOUGH_PX_PER_DIAMETER = 24
 """Pixels across a cell that place the lines between touching cells; large cells are
 parted on a coarser grid. Their outlines stay on the full one."""
 

@@ -5,7 +5,7 @@ for wrong turns, the background check at the empty field. Each says what it cann
 Any engine's phase can be checked, classical or neural, and any array.
 """
 
-from napari_qpm.checks.agreement import Agreement, compare_phases
+from napari_qpm.checks.agreement import Agreement, compare_phases, phase_at
 from napari_qpm.checks.background_check import FieldFindings, find_field
 from napari_qpm.checks.frame_checks import Checks, check_frame
 from napari_qpm.checks.residual import (
@@ -30,6 +30,7 @@ __all__ = [
     "compare_phases",
     "find_field",
     "find_turns",
+    "phase_at",
     "residual",
     "residual_frame",
 ]

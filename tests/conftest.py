@@ -120,3 +120,43 @@ def no_leaked_jobs() -> Iterator[None]:
     leaked = [thread.name for thread in set(running_jobs()) - before]
     if leaked:
         pytest.fail(f"jobs were left running: {', '.join(sorted(leaked))}")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that holds "tiny": an untrained U-Net for holograms, for torch alone."""
+    import safetensors.torch
+    import torch
+
+    from napari_qpm.runtime import ModelSpec
+    from napari_qpm.runtime.architectures import make_network
+    from napari_qpm.runtime.store import sha256_of
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    config = {"in_channels": 3, "width": 4, "range_rad": 12.0}
+    torch.manual_seed(0)
+    network = make_network("u-net", config)
+    weights = folder / "weights.safetensors"
+    safetensors.torch.save_file(network.state_dict(), weights)
+    # The torch runtime does not read the graph; tracing one takes seconds.
+    (folder / "graph.onnx").touch()
+    ModelSpec(
+        name="tiny",
+        title="Tiny",
+        kind="phase",
+        architecture="u-net",
+        modality="off-axis",
+        config=config,
+        preprocessing={"input": "heterodyne"},
+        valid={"period_px": [2.2, 9.0], "phase_rad": [0.5, 12.0]},
+        sha256=sha256_of(weights),
+    ).dump(folder / "model.json")
+    return folder.parent
+
+
+@pytest.fixture
+def tiny_models(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the model "tiny" be the user's only one."""
+    monkeypatch.setenv("NAPARI_QPM_MODELS", str(tiny_model_folder))
+    return tiny_model_folder

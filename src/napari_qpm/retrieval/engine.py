@@ -9,6 +9,7 @@ from pydantic import Field
 from napari_qpm.acquisition import Acquisition, Modality, PhaseMap
 from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
+from napari_qpm.parameters import Parameters as EngineParameters
 
 __all__ = ["Background", "PhaseEngine", "PhaseParameters", "Unwrapping"]
 
@@ -72,8 +73,9 @@ class PhaseEngine(Protocol):
     name: ClassVar[str]
     title: ClassVar[str]
     modality: ClassVar[Modality]
-    Parameters: ClassVar[type[PhaseParameters]]
-    parameters: PhaseParameters
+    Parameters: ClassVar[type[EngineParameters]]
+    parameters: Any
+    """An instance of its `Parameters`."""
 
     def resolve(self, acquisition: Acquisition, token: CancelToken) -> Acquisition:
         """Return the acquisition with what this engine finds in a few of its frames."""

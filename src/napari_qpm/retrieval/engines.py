@@ -33,6 +33,15 @@ PHASE_ENGINES = Registry(
         "The field's reference library at full resolution; slow, for comparison.",
     ),
     Entry(
+        "nas-prnet",
+        "NAS-PRNet (learned)",
+        "napari_qpm.retrieval.nas_prnet_engine:NasPRNetEngine",
+        "off-axis",
+        "A network trained on simulated holograms; needs neither unwrapping nor "
+        "background fit. Compare it with Fourier demodulation.",
+        is_learned=True,
+    ),
+    Entry(
         "as-is",
         "Phase as recorded",
         "napari_qpm.retrieval.as_is_engine:AsIsEngine",

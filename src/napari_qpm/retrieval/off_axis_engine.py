@@ -24,7 +24,16 @@ from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase, infer_sign
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 
-__all__ = ["FourierEngine", "FourierParameters", "SidebandParameters"]
+__all__ = [
+    "FourierEngine",
+    "FourierParameters",
+    "SidebandParameters",
+    "cached_demodulator",
+    "fill_nan",
+    "fringe_visibility",
+    "lost_on_grid",
+    "resolve_sideband",
+]
 
 MIN_VISIBILITY = 0.02
 """Fringe visibility below which a frame counts as without fringes; real holograms have
@@ -120,7 +129,7 @@ class FourierEngine:
         wrapped, amplitude = self._wrapped(frames, acquisition)
         raw_notes = [raw_frame_notes(frame, acquisition) for frame in frames]
         for n, note in enumerate(raw_notes):
-            visibility = _visibility(frames[n], amplitude[n])
+            visibility = fringe_visibility(frames[n], amplitude[n])
             if not visibility >= MIN_VISIBILITY:
                 note.setdefault("problem", "The frame shows no fringes.")
             if "problem" in note:
@@ -144,7 +153,7 @@ class FourierEngine:
             "sideband_cycles_per_px", "Fourier demodulation", acquisition.name
         )
         parameters = self.parameters
-        return _cached_demodulator(
+        return cached_demodulator(
             acquisition.shape[2:],
             carrier,
             parameters.filter_radius * float(np.hypot(*carrier)),
@@ -157,14 +166,14 @@ class FourierEngine:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return wrapped phase [rad] and amplitude of holograms ``(N, 1, Y, X)``."""
         demodulator = self._demodulator(acquisition)
-        holograms, lost = _fill_nan(frames[:, 0])
+        holograms, lost = fill_nan(frames[:, 0])
         field = demodulator.field(holograms)
         if acquisition.reference is not None:
             reference = demodulator.field(acquisition.reference)
             field *= np.conj(reference) / np.maximum(np.abs(reference), 1e-12)
         wrapped, amplitude = phase_of(field)
         if lost is not None:
-            wrapped[_lost_on_grid(lost, wrapped.shape)] = np.nan
+            wrapped[lost_on_grid(lost, wrapped.shape)] = np.nan
         return wrapped, amplitude
 
 
@@ -212,13 +221,13 @@ def _sample(acquisition: Acquisition) -> list[NDArray[Any]]:
     return [acquisition.read(t)[None] for t in sorted({0, last // 2, last})]
 
 
-def _visibility(frame: NDArray[Any], amplitude: NDArray[np.float32]) -> float:
+def fringe_visibility(frame: NDArray[Any], amplitude: NDArray[np.float32]) -> float:
     """Return the fringe visibility of a frame, 0 to 1."""
     level = float(np.nanmean(frame, dtype=np.float64)) if frame.size else 0.0
     return 2 * float(np.median(amplitude)) / level if level > 0 else 0.0
 
 
-def _fill_nan(
+def fill_nan(
     holograms: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Return holograms without NaN, and where NaN was, if anywhere.
@@ -236,7 +245,7 @@ def _fill_nan(
     return np.where(lost, level, filled), lost
 
 
-def _lost_on_grid(lost: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def lost_on_grid(lost: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return which pixels of a coarser grid ``(N, y, x)`` hold lost raw pixels."""
     mask = np.zeros(shape, bool)
     n, y, x = np.nonzero(lost)
@@ -247,11 +256,12 @@ def _lost_on_grid(lost: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np
 
 
 @functools.lru_cache(maxsize=8)
-def _cached_demodulator(
+def cached_demodulator(
     shape: tuple[int, int],
     carrier: tuple[float, float],
     radius: float,
     smooth: bool,
     full: bool,
 ) -> Demodulator:
+    """Return a demodulator, the same one again for the same set-up."""
     return Demodulator(shape, carrier, radius, smooth=smooth, full=full)

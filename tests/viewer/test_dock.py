@@ -230,6 +230,7 @@ def test_a_clicked_row_shows_its_cell(opened, qtbot):
     row = dock.workflow.field.table.iloc[3]
     assert viewer.layers["dish cells"].selected_label == row["label"]
     assert dock.workflow.current_frame() == row["frame"]
+    assert dock.table.view.currentIndex().row() == 3
 
 
 def test_export_asks_where_and_tells_the_names(opened, qtbot, tmp_path, monkeypatch):

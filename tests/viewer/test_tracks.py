@@ -26,9 +26,8 @@ def test_a_time_lapse_gets_tracks_with_growth(workflow, viewer, mailbox):
     tracks = viewer.layers["dish tracks"]
     assert tracks.data.shape == (2 * N_FRAMES, 4)
     assert tuple(tracks.scale) == tuple(viewer.layers["dish cells"].scale)
-    assert [str(unit) for unit in tracks.units] == ["second", "micrometer"] + [
-        "micrometer"
-    ]
+    units = [str(unit) for unit in tracks.units]
+    assert units == ["second", "micrometer", "micrometer"]
     assert {"Dry mass (pg)", "Growth (pg/h)"} <= set(tracks.properties_to_color_by)
     assert field_of(tracks) is workflow.field
     assert tracks.metadata[METADATA_KEY]["linking"]["mass"] == "dry_mass_pg"

@@ -11,7 +11,6 @@ from napari_qpm.viewer.wording import (
     explain,
     mass_text,
     notes_in_words,
-    preview_of,
 )
 
 
@@ -35,22 +34,6 @@ def test_a_recording_is_described_in_one_line():
     assert text == "Phase image: 3 frames, 64 × 48 px"
 
 
-def test_the_preview_joins_mass_and_error_and_hides_a_constant_frame():
-    table = pd.DataFrame(
-        {
-            "label": [1, 2],
-            "frame": [0, 0],
-            "dry_mass_pg": [10.0, 20.0],
-            "dry_mass_sd_pg": [1.0, 1.0],
-        }
-    )
-
-    preview = preview_of(table)
-
-    assert list(preview.columns) == ["Cell", "Dry mass (pg)"]
-    assert preview["Dry mass (pg)"].tolist() == ["10.0 ± 1.0", "20.0 ± 1.0"]
-
-
 def test_a_table_without_mass_says_what_to_fill_in():
     table = pd.DataFrame({"label": [1], "frame": [0], "area_px": [9]})
 
@@ -61,6 +44,15 @@ def test_a_table_without_mass_says_what_to_fill_in():
     assert text == (
         "1 cell. No dry mass: fill in the wavelength and the pixel size above, then "
         "measure again."
+    )
+
+
+def test_tracks_and_divisions_are_counted():
+    table = pd.DataFrame({"label": [1, 1, 2, 3], "frame": [0, 1, 2, 2]})
+    tracks = pd.DataFrame({"parent_id": [0, 1, 1], "doubling_time_h": [20.0, 18, 19]})
+
+    assert describe_table(table, {}, tracks=tracks) == (
+        "3 tracks with 1 division in 3 frames; median doubling time 19 h."
     )
 
 

@@ -96,6 +96,7 @@ LINK_COLUMNS: dict[str, str] = {
     "growth_sd_pg_h": "pg/h",
     "sgr_1_h": "1/h",
     "sgr_sd_1_h": "1/h",
+    "doubling_time_h": "h",
 }
 """Units of the columns that linking adds to the table of cells."""
 
@@ -109,7 +110,6 @@ TRACK_UNITS: dict[str, str] = {
     "displacement_um": "um",
     "first_mass_pg": "pg",
     "last_mass_pg": "pg",
-    "doubling_time_h": "h",
     "doubling_time_low_h": "h",
     "doubling_time_high_h": "h",
 }

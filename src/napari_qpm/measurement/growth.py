@@ -117,7 +117,8 @@ def growth_columns(table: pd.DataFrame, window_h: float) -> Columns:
     -------
     dict
         ``speed_um_min`` since the cell was last seen; ``growth_pg_h`` and ``sgr_1_h``
-        (specific growth rate, the slope of log mass), each with its standard error.
+        (specific growth rate, the slope of log mass), each with its standard error;
+        ``doubling_time_h`` where a cell grows by more than that error.
     """
     missing: dict[str, str] = table.attrs.setdefault("missing", {})
     columns: Columns = {}
@@ -131,7 +132,7 @@ def growth_columns(table: pd.DataFrame, window_h: float) -> Columns:
     if reason is None:
         columns |= {name: np.full(len(table), np.nan) for name in rates}
     else:
-        missing |= dict.fromkeys(rates, reason)
+        missing |= dict.fromkeys([*rates, "doubling_time_h"], reason)
     if not columns:
         return columns
     for rows in _tracks(table).values():
@@ -144,6 +145,12 @@ def growth_columns(table: pd.DataFrame, window_h: float) -> Columns:
             windowed = _windowed_growth(track, time_h, window_h)
             for name, values in zip(rates, windowed.T, strict=True):
                 columns[name][rows] = values
+    if "sgr_1_h" in columns:
+        rate = columns["sgr_1_h"]
+        is_sure = rate > columns["sgr_sd_1_h"]
+        doubling = np.full(len(table), np.nan)
+        np.divide(np.log(2), rate, out=doubling, where=is_sure)
+        columns["doubling_time_h"] = doubling
     return columns
 
 

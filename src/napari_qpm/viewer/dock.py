@@ -125,6 +125,7 @@ class QPMDock(QWidget):
     def _disconnect(self) -> None:
         """Cancel the job and let go of the viewer."""
         self._gui.close()
+        self.table.close_connections()
         self.workflow.close()
 
     def event(self, event: QEvent) -> bool:

@@ -1,8 +1,8 @@
 """What stands behind a layer: the field of view that it shows.
 
 A `FieldOfView` keeps the live objects (recording, phase, table) of up to four layers:
-recording, phase, cells and tracks. Selecting any of them finds the same field. Layers are held
-weakly, so that deleting one in napari frees it.
+recording, phase, cells and tracks. Selecting any of them finds the same field. Layers
+are held weakly, so that deleting one in napari frees it.
 """
 
 import uuid
@@ -75,6 +75,7 @@ class FieldOfView:
         self.phase_map: PhaseMap | None = None
         self.checked: CheckedFrame | None = None
         self.table: pd.DataFrame | None = None
+        self.track_table: pd.DataFrame | None = None
         self.missing_columns: dict[str, str] = {}
         self.cells_step: Step | None = None
         self.outlines: dict[int, Any] = {}

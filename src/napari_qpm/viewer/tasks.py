@@ -18,6 +18,7 @@ from napari_qpm.viewer.tracks import show_tracks
 from napari_qpm.viewer.verdicts import check_shown
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.components import ViewerModel
 
     from napari_qpm.pipeline import Pipeline
@@ -135,10 +136,10 @@ def measure_task(
 
             report(Progress(0, 0, "", "Following cells over time"))
             table = link_step(pipeline, table, labels, token)
-        return table, table.attrs.get("missing", {})
+        return table, _tracks_of(table), table.attrs.get("missing", {})
 
     def commit(result: Any) -> str:
-        field.table, field.missing_columns = result
+        field.table, field.track_table, field.missing_columns = result
         note_run(field, StepName.MEASURE, pipeline, frozenset(wanted))
         show_tracks(viewer, field)
         return ""
@@ -177,6 +178,14 @@ def export_task(field: FieldOfView, pipeline: "Pipeline", path: Path) -> Task:
         return f"Saved {names} in {path.parent}."
 
     return Task("Export table", work, commit)
+
+
+def _tracks_of(table: "pd.DataFrame") -> "pd.DataFrame | None":
+    """Return one row a track of a linked table that has cells."""
+    from napari_qpm.measurement import track_growth
+
+    is_linked = "track_id" in table.columns and len(table) > 0
+    return track_growth(table) if is_linked else None
 
 
 def _problems_in_words(what: str, problems: dict[int, str]) -> str:

@@ -1,4 +1,4 @@
-"""Linked cells as a napari Tracks layer: ways, lineage, and numbers to colour them by."""
+"""Linked cells as a napari Tracks layer: ways, lineage, and what colours them."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -23,7 +23,6 @@ __all__ = [
     "layout_title",
     "mass_text",
     "notes_in_words",
-    "preview_of",
     "unit_symbol",
 ]
 
@@ -105,15 +104,6 @@ MASS_FACTS = ("wavelength_nm", "pixel_size_um", "phase_unit")
 LONGEST_REASON = 200
 MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
 INCREMENT = "refractive_increment_ml_g"
-PREVIEW = {
-    "label": ("Cell", "{:.0f}"),
-    "frame": ("Frame", "{:.0f}"),
-    MASS: ("Dry mass (pg)", ""),
-    "area_um2": ("Area (µm²)", "{:.1f}"),
-    "area_px": ("Area (px)", "{:.0f}"),
-    "opd_mean_nm": ("Mean OPD (nm)", "{:.1f}"),
-    "circularity": ("Circularity", "{:.2f}"),
-}
 
 
 def mass_text(mass: float, sd: float) -> str:
@@ -126,31 +116,16 @@ def mass_text(mass: float, sd: float) -> str:
     return f"{mass:.{decimals}f} ± {sd:.{decimals}f}"
 
 
-def preview_of(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the columns that matter at first sight, as texts, in table order."""
-    import pandas as pd
-
-    columns: dict[str, list[str]] = {}
-    for name, (title, pattern) in PREVIEW.items():
-        if name == MASS and MASS in table:
-            pairs = zip(table[MASS], table[MASS_SD], strict=True)
-            columns[title] = [mass_text(*pair) for pair in pairs]
-        elif name in table and not (name == "frame" and table[name].nunique() == 1):
-            columns[title] = [_number(pattern, value) for value in table[name]]
-    return pd.DataFrame(columns)
-
-
-def _number(pattern: str, value: float) -> str:
-    return pattern.format(value) if math.isfinite(value) else "–"
-
-
 def gaps_in_words(gaps: Iterable[str]) -> str:
     """Return what a user can fill in to get picograms; empty when all is known."""
     return " and ".join(FIELD_WORDS[gap] for gap in MASS_FACTS if gap in set(gaps))
 
 
 def describe_table(
-    table: "pd.DataFrame", missing: Mapping[str, str], gaps: Iterable[str] = ()
+    table: "pd.DataFrame",
+    missing: Mapping[str, str],
+    gaps: Iterable[str] = (),
+    tracks: "pd.DataFrame | None" = None,
 ) -> str:
     """Return in a sentence or two what was measured and what could not be.
 
@@ -160,12 +135,16 @@ def describe_table(
         Columns that are absent, with the reason.
     gaps
         Instrument fields that are unknown.
+    tracks
+        One row a track of a linked table.
     """
     n_rows = len(table)
     n_frames = table["frame"].nunique() if n_rows else 0
     words = f"{n_rows} cell" + ("" if n_rows == 1 else "s")
     if n_frames > 1:
         words = f"{n_rows} outlines in {n_frames} frames"
+    if tracks is not None and n_frames > 1:
+        words = f"{_tracks_in_words(tracks)} in {n_frames} frames"
     if not n_rows:
         words = "No cells"
     if MASS in table and n_rows:
@@ -174,11 +153,23 @@ def describe_table(
         words += f"; median dry mass {mass_text(median, sd)} pg"
     if INCREMENT in table and n_rows:
         words += f" (increment {table[INCREMENT].iloc[0]:g} mL/g)"
+    if tracks is not None and "doubling_time_h" in tracks:
+        typical = tracks["doubling_time_h"].median()
+        if math.isfinite(typical):
+            words += f"; median doubling time {typical:.3g} h"
     if MASS in missing:
         unknown = gaps_in_words(gaps)
         remedy = f"fill in {unknown} above, then measure again"
         words += f". No dry mass: {remedy if unknown else missing[MASS]}"
     return words if words.endswith(".") else words + "."
+
+
+def _tracks_in_words(tracks: "pd.DataFrame") -> str:
+    words = f"{len(tracks)} track" + ("" if len(tracks) == 1 else "s")
+    n_divisions = tracks.loc[tracks["parent_id"] > 0, "parent_id"].nunique()
+    if n_divisions:
+        words += f" with {n_divisions} division" + ("" if n_divisions == 1 else "s")
+    return words
 
 
 def explain(error: BaseException, title: str = "") -> str:

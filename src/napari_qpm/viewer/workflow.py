@@ -16,6 +16,8 @@ from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, FinishReason, Job, ReportProgress, Status
 from napari_qpm.viewer.adoption import adopt, assume_layout
+from napari_qpm.viewer.cell_selection import CellSelection
+from napari_qpm.viewer.colouring import Colouring
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, unwrap
 from napari_qpm.viewer.layers import place_layers
 from napari_qpm.viewer.relay import Post, Relay, call_now
@@ -94,6 +96,8 @@ class Workflow:
         self._queue: list[tuple[StepName, Scope]] = []
         self._is_closed = False
         self._connect()
+        self.selection = CellSelection(self)
+        self.colouring = Colouring(self, self.selection)
         self._on_selection()
 
     def _connect(self) -> None:
@@ -110,6 +114,8 @@ class Workflow:
             self.job.cancel()
         self.viewer.layers.selection.events.active.disconnect(self._on_selection)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self.colouring.close()
+        self.selection.close()
 
     # ------------------------------------------------------------ recording
 

@@ -1,0 +1,127 @@
+"""Choose what the colours of the cells mean, with their legend."""
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_qpm.viewer.colouring import COLORMAPS, Colouring
+from napari_qpm.viewer.forms import FloatBox
+
+__all__ = ["ColourBox"]
+
+LEGEND_WIDTH = 256
+LEGEND_HEIGHT = 14
+
+
+class ColourBox(QWidget):
+    """Column, colormap and range of the cells' colours.
+
+    Parameters
+    ----------
+    colouring
+        The view-model.
+    """
+
+    def __init__(self, colouring: Colouring, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._colouring = colouring
+        self._names: list[str] = []
+        self.column = QComboBox()
+        self.column.setObjectName("colour_column")
+        self.column.setToolTip(
+            "Colour the cells by a measured column; the selected cell is white."
+        )
+        self.column.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.colormap = QComboBox()
+        self.colormap.setObjectName("colour_map")
+        self.colormap.setToolTip("Colours from low to high.")
+        self.colormap.addItems(COLORMAPS)
+        self.low, self.high = FloatBox(), FloatBox()
+        for box, name, tip in (
+            (self.low, "colour_low", "Value of the first colour and below."),
+            (self.high, "colour_high", "Value of the last colour and above."),
+        ):
+            box.setObjectName(name)
+            box.setToolTip(tip)
+            box.setButtonSymbols(FloatBox.ButtonSymbols.NoButtons)
+            box.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            box.setMaximumWidth(76)
+        self.legend = QLabel()
+        self.legend.setObjectName("colour_legend")
+        self.legend.setScaledContents(True)
+        self.legend.setFixedHeight(LEGEND_HEIGHT)
+        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._scale = QWidget()
+        scale = QHBoxLayout(self._scale)
+        scale.setContentsMargins(0, 0, 0, 0)
+        for widget, stretch in ((self.low, 0), (self.legend, 1), (self.high, 0)):
+            scale.addWidget(widget, stretch)
+        choosing = QHBoxLayout()
+        choosing.addWidget(QLabel("Colour cells by"))
+        choosing.addWidget(self.column, 1)
+        choosing.addWidget(self.colormap)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(choosing)
+        layout.addWidget(self._scale)
+        self.column.activated.connect(self._on_column)
+        self.colormap.activated.connect(self._on_colormap)
+        for box in (self.low, self.high):
+            box.valueChanged.connect(self._on_limits)
+        colouring.changed.connect(self.refresh)
+        self.refresh()
+
+    def close_connections(self) -> None:
+        """Let go of the view-model."""
+        self._colouring.changed.disconnect(self.refresh)
+
+    def refresh(self) -> None:
+        """Show the columns of the table and what is chosen."""
+        colouring = self._colouring
+        choices = colouring.choices()
+        names = [name for name, _ in choices]
+        if names != self._names:
+            self._names = names
+            self.column.clear()
+            for name, title in choices:
+                self.column.addItem(title, name)
+        self.column.setCurrentIndex(max(0, self.column.findData(colouring.column)))
+        is_scaled = bool(self.column.currentData())
+        self.colormap.setVisible(is_scaled)
+        self._scale.setVisible(is_scaled)
+        self.colormap.setCurrentText(colouring.colormap)
+        for box, value in zip((self.low, self.high), colouring.limits, strict=True):
+            box.blockSignals(True)
+            box.setValue(value)
+            box.blockSignals(False)
+        if is_scaled:
+            self.legend.setPixmap(self._pixmap())
+
+    def _pixmap(self) -> QPixmap:
+        colors = (255 * self._colouring.gradient(LEGEND_WIDTH)).astype(np.uint8)
+        image = QImage(
+            np.ascontiguousarray(colors).tobytes(),
+            LEGEND_WIDTH,
+            1,
+            4 * LEGEND_WIDTH,
+            QImage.Format.Format_RGBA8888,
+        )
+        return QPixmap.fromImage(image.copy())
+
+    def _on_column(self) -> None:
+        self._colouring.choose(str(self.column.currentData()))
+
+    def _on_colormap(self) -> None:
+        self._colouring.set_colormap(self.colormap.currentText())
+
+    def _on_limits(self) -> None:
+        self._colouring.set_limits(self.low.value(), self.high.value())

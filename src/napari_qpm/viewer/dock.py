@@ -23,6 +23,8 @@ from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.job_box import JobBox
+from napari_qpm.viewer.learned_box import LearnedBox
+from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.recording_box import RecordingBox
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.step_box import StepBox
@@ -71,6 +73,7 @@ class QPMDock(QWidget):
         workflow = self.workflow
         self.recording = RecordingBox(workflow)
         self.steps = {step: StepBox(workflow, step) for step in StepName}
+        self.learned = LearnedBox(LearnedPhase(workflow))
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
         self.scope = QComboBox()
@@ -95,6 +98,8 @@ class QPMDock(QWidget):
         for box in self.steps.values():
             inner.addWidget(_line())
             inner.addWidget(box)
+            if box.step is StepName.RETRIEVE:
+                inner.addWidget(self.learned)
         inner.addWidget(self.table)
         inner.addStretch(1)
         scroll = self._scroll = QScrollArea()
@@ -154,6 +159,7 @@ class QPMDock(QWidget):
         self.run_all.setEnabled(retrieve.is_ready)
         for box in self.steps.values():
             box.refresh()
+        self.learned.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Layer
 
+    from napari_qpm.viewer.comparison import ComparedFrame
     from napari_qpm.viewer.runs import Run
     from napari_qpm.viewer.verdicts import CheckedFrame
 
@@ -44,6 +45,10 @@ class Role(StrEnum):
     """Labels that we made, and the user may have corrected."""
     TRACKS = "tracks"
     """Ways of the cells over time, with their lineage."""
+    CLASSICAL = "classical phase"
+    """Phase of one frame by the classical method, beside a learned one."""
+    DIFFERENCE = "difference"
+    """The learned phase minus the classical one."""
 
 
 def unwrap(thing: Any) -> Any:
@@ -74,6 +79,7 @@ class FieldOfView:
         self.is_outdated = False
         self.phase_map: PhaseMap | None = None
         self.checked: CheckedFrame | None = None
+        self.compared: ComparedFrame | None = None
         self.table: pd.DataFrame | None = None
         self.track_table: pd.DataFrame | None = None
         self.missing_columns: dict[str, str] = {}

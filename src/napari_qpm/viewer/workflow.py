@@ -352,6 +352,15 @@ class Workflow:
             return
         self._start(export_task(field, self.pipeline(), path))
 
+    def start(self, task: Task) -> None:
+        """Start a task as a job; does nothing while another one runs."""
+        if self.job is None:
+            self._start(task)
+
+    def fail(self, error: QPMError) -> None:
+        """Say what a user's wish cannot do."""
+        self._fail(error)
+
     def _task(self, step: StepName, scope: Scope) -> Task:
         field, frames = self.field, self._frames(scope)
         assert field is not None

@@ -42,3 +42,17 @@ def test_one_textured_cell_that_fills_the_frame_has_its_own_diameter():
     granules = 0.2 * np.sin(y / 2.5) * np.sin(x / 2.5)
     cell = np.where(y**2 + x**2 < 50**2, 1.5 + granules, 0).astype(np.float32)
     assert typical_diameter(cell, cell > 0.5) == pytest.approx(100, rel=0.05)
+
+
+def test_few_high_balls_do_not_outweigh_the_cells_around_them():
+    # As after a division: two balls of a third of the width, four times as high.
+    y, x = np.mgrid[:300, :300]
+    image = np.zeros((300, 300), np.float32)
+    for row, column, radius, height in (
+        *((60, 60, 26, 1.0), (60, 150, 26, 1.0), (60, 240, 26, 1.0)),
+        *((150, 60, 26, 1.0), (240, 60, 26, 1.0), (240, 240, 26, 1.0)),
+        *((150, 200, 9, 4.0), (172, 200, 9, 4.0)),
+    ):
+        squared = ((y - row) ** 2 + (x - column) ** 2) / radius**2
+        image += height * np.sqrt(np.maximum(1 - squared, 0))
+    assert typical_diameter(image, image > 0.1) == pytest.approx(52, rel=0.3)

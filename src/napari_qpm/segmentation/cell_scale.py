@@ -38,7 +38,9 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
 
     The maxima of the scale-normalised Laplacian over position and scale are blobs of
     known diameter. Their median is weighted by the cubed response, so that granules
-    inside cells, many but weak, do not count. A round piece of the mask beyond the
+    inside cells, many but weak, do not count; and a response counts at most like that
+    of typical cells, so that a few dividing balls, far higher than spread cells, do not
+    outweigh them. A round piece of the mask beyond the
     largest scale counts as one blob, and those inside it do not: a single cell may fill
     most of a small frame. Frames above 1024 pixels are binned first; cells below about
     ten pixels are then too small to be sized.
@@ -62,15 +64,25 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
         return float(step) * typical_diameter(binned(image, step), inside)
     sigmas = _scales(image.shape)
     large = _large_round_pieces(image, mask, _DIAMETER_PER_SIGMA * sigmas[-1])
-    diameters, weights = _blobs(image, mask & ~large.mask, sigmas)
+    diameters, responses = _blobs(image, mask & ~large.mask, sigmas)
     diameters = np.concatenate([diameters, large.diameters])
-    weights = np.concatenate([weights, large.responses**3])
+    responses = np.concatenate([responses, large.responses])
     if diameters.size == 0:
         n_components = max(ndimage.label(mask)[1], 1)
         return float(2 * np.sqrt(max(mask.sum(), 1) / n_components / np.pi))
+    weights = np.minimum(responses, _typical_response(diameters, responses)) ** 3
     order = np.argsort(diameters)
     share = np.cumsum(weights[order]) - weights[order] / 2
     return float(np.interp(0.5, share / weights.sum(), diameters[order]))
+
+
+def _typical_response(
+    diameters: NDArray[np.float64], responses: NDArray[np.float64]
+) -> float:
+    """Return the response of the blob in which the middle of all the volume lies."""
+    order = np.argsort(responses)
+    volume = np.cumsum((responses * diameters**2)[order])
+    return float(responses[order][np.searchsorted(volume, volume[-1] / 2)])
 
 
 @dataclass(frozen=True)
@@ -122,9 +134,9 @@ def _scales(shape: tuple[int, ...]) -> NDArray[np.float64]:
 def _blobs(
     image: NDArray[np.float32], mask: NDArray[np.bool_], sigmas: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return diameter and cubed response of every maximum over space and scale."""
+    """Return diameter and response of every maximum over space and scale."""
     step = np.log(sigmas[1] / sigmas[0])
-    diameters, weights = [], []
+    diameters, heights = [], []
     responses = list(_responses(image, sigmas))
     for k in range(1, len(sigmas) - 1):
         finer, here, coarser = responses[k - 1 : k + 2]
@@ -133,8 +145,8 @@ def _blobs(
         a, b, c = (level[peak].astype(float) for level in (finer, here, coarser))
         vertex = (a - c) / (2 * (a - 2 * b + c))
         diameters.append(_DIAMETER_PER_SIGMA * sigmas[k] * np.exp(vertex * step))
-        weights.append(b**3)
-    return np.concatenate(diameters), np.concatenate(weights)
+        heights.append(b)
+    return np.concatenate(diameters), np.concatenate(heights)
 
 
 def _responses(

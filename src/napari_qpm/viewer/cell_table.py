@@ -91,6 +91,9 @@ class CellTable:
 
     def __init__(self, table: "pd.DataFrame"):
         names = [name for name in FIRST if name in table.columns]
+        if "track_id" in names and "label" in names:
+            # The track is the cell over time; its label changes from frame to frame.
+            names.remove("label")
         names += [n for n in table.columns if n not in names and n not in LEFT_OUT]
         if "frame" in names and table["frame"].nunique() == 1:
             names = [name for name in names if name not in ("frame", "time_s")]

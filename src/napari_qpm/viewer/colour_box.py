@@ -1,8 +1,9 @@
 """Choose what the colours of the cells mean, with their legend."""
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -17,8 +18,32 @@ from napari_qpm.viewer.forms import FloatBox
 
 __all__ = ["ColourBox"]
 
-LEGEND_WIDTH = 256
+LEGEND_COLORS = 32
 LEGEND_HEIGHT = 14
+
+
+class Legend(QWidget):
+    """A strip of colours from low to high."""
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._colors: list[QColor] = []
+        self.setFixedHeight(LEGEND_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_colors(self, colors: NDArray[np.float64]) -> None:
+        """Show colours ``(n, 4)``."""
+        self._colors = [QColor.fromRgbF(*map(float, color)) for color in colors]
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the strip."""
+        gradient = QLinearGradient(0, 0, self.width(), 0)
+        for k, color in enumerate(self._colors):
+            gradient.setColorAt(k / max(1, len(self._colors) - 1), color)
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), gradient)
+        painter.end()
 
 
 class ColourBox(QWidget):
@@ -54,20 +79,16 @@ class ColourBox(QWidget):
             box.setButtonSymbols(FloatBox.ButtonSymbols.NoButtons)
             box.setAlignment(Qt.AlignmentFlag.AlignCenter)
             box.setMaximumWidth(76)
-        self.legend = QLabel()
+        self.legend = Legend()
         self.legend.setObjectName("colour_legend")
-        self.legend.setScaledContents(True)
-        self.legend.setFixedHeight(LEGEND_HEIGHT)
-        self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._scale = QWidget()
         scale = QHBoxLayout(self._scale)
         scale.setContentsMargins(0, 0, 0, 0)
-        for widget, stretch in ((self.low, 0), (self.legend, 1), (self.high, 0)):
-            scale.addWidget(widget, stretch)
+        for widget in (self.low, self.legend, self.high, self.colormap):
+            scale.addWidget(widget, int(widget is self.legend))
         choosing = QHBoxLayout()
         choosing.addWidget(QLabel("Colour cells by"))
         choosing.addWidget(self.column, 1)
-        choosing.addWidget(self.colormap)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -96,7 +117,6 @@ class ColourBox(QWidget):
                 self.column.addItem(title, name)
         self.column.setCurrentIndex(max(0, self.column.findData(colouring.column)))
         is_scaled = bool(self.column.currentData())
-        self.colormap.setVisible(is_scaled)
         self._scale.setVisible(is_scaled)
         self.colormap.setCurrentText(colouring.colormap)
         for box, value in zip((self.low, self.high), colouring.limits, strict=True):
@@ -104,18 +124,7 @@ class ColourBox(QWidget):
             box.setValue(value)
             box.blockSignals(False)
         if is_scaled:
-            self.legend.setPixmap(self._pixmap())
-
-    def _pixmap(self) -> QPixmap:
-        colors = (255 * self._colouring.gradient(LEGEND_WIDTH)).astype(np.uint8)
-        image = QImage(
-            np.ascontiguousarray(colors).tobytes(),
-            LEGEND_WIDTH,
-            1,
-            4 * LEGEND_WIDTH,
-            QImage.Format.Format_RGBA8888,
-        )
-        return QPixmap.fromImage(image.copy())
+            self.legend.show_colors(colouring.gradient(LEGEND_COLORS))
 
     def _on_column(self) -> None:
         self._colouring.choose(str(self.column.currentData()))

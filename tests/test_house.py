@@ -76,6 +76,7 @@ def sources(project_root: Path) -> list[Path]:
         ("napari_qpm.acquisition", ()),
         ("napari_qpm.jobs", ()),
         ("napari_qpm.registry", ()),
+        ("napari_qpm.runtime", ()),
         ("napari_qpm.physics", ("torch",)),
         ("napari_qpm.specimens", ()),
     ],

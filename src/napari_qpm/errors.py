@@ -13,6 +13,7 @@ __all__ = [
     "LayoutError",
     "MissingMetadataError",
     "ModalityError",
+    "OutOfDeviceMemoryError",
     "OutputError",
     "ParameterError",
     "QPMError",
@@ -43,6 +44,10 @@ class SidebandError(QPMError):
 
 class ParameterError(QPMError):
     """A parameter of an engine or pipeline is unknown or out of range."""
+
+
+class OutOfDeviceMemoryError(QPMError):
+    """A network's intermediate results do not fit into the memory of its device."""
 
 
 class OutputError(QPMError):

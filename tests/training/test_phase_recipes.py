@@ -67,7 +67,7 @@ def test_search_gives_its_connection_weights_a_rate_of_their_own():
     groups = recipe.parameter_groups(network)
     assert len(groups[2]["params"]) == 1
     assert groups[2]["params"][0] is network.connection_weights
-    assert (groups[2]["lr_factor"], groups[2]["weight_decay"]) == (10, 0)
+    assert (groups[2]["lr_factor"], groups[2]["weight_decay"]) == (5, 0)
     listed = [id(p) for group in groups for p in group["params"]]
     learnable = [id(p) for p in network.parameters() if p.requires_grad]
     assert sorted(listed) == sorted(learnable)
@@ -87,24 +87,27 @@ def test_search_prunes_what_its_weights_say_and_the_mask_can_be_trained(tmp_path
     assert sum(p.numel() for p in derived.parameters()) == facts["derived_params"]
 
 
+SHORT_SEARCH = {
+    "shape": [64, 64],
+    "batch_size": 2,
+    "steps": 5,
+    "n_validation": 2,
+    "validate_every": 5,
+    "checkpoint_every": 100,
+    "log_every": 2,
+    "warmup_steps": 1,
+    "learning_rate": 0.02,
+}
+
+
+def weights_found(folder):
+    origin = json.loads((folder / "mask.json").read_text())["origin"]
+    return list(origin["weights"].values())
+
+
 def test_search_moves_the_weights_and_keeps_them_in_bounds(tmp_path):
-    recipe = make_recipe(
-        "nas-prnet-search",
-        {
-            "shape": [64, 64],
-            "batch_size": 2,
-            "steps": 5,
-            "n_validation": 2,
-            "validate_every": 5,
-            "checkpoint_every": 100,
-            "log_every": 2,
-            "warmup_steps": 1,
-            "learning_rate": 0.02,
-        },
-    )
-    train(recipe, tmp_path)
-    origin = json.loads((tmp_path / "mask.json").read_text())["origin"]
-    weights = list(origin["weights"].values())
+    train(make_recipe("nas-prnet-search", SHORT_SEARCH), tmp_path)
+    weights = weights_found(tmp_path)
     assert len(weights) == 100
     assert 0 <= min(weights) < 0.45
     assert 0.5 < max(weights) <= 1
@@ -132,3 +135,16 @@ def test_training_lowers_the_error_of_phase_maps(tmp_path):
     result = train(recipe, tmp_path)
     first = (tmp_path / "validation.csv").read_text().splitlines()[1].split(",")
     assert result.scores["psnr_db"] > float(first[2]) + 1
+
+
+def test_connection_weights_wait_for_the_network_to_learn(tmp_path):
+    train(
+        make_recipe("nas-prnet-search", SHORT_SEARCH | {"waiting_share": 0.9}), tmp_path
+    )
+    # Only the last of five steps moved them, and the cosine is near its end.
+    assert weights_found(tmp_path) == pytest.approx([0.5] * 100, abs=0.03)
+
+
+def test_a_waiting_share_beyond_the_schedule_is_refused():
+    with pytest.raises(ParameterError, match="waiting_share"):
+        make_recipe("nas-prnet-search", {"waiting_share": 1.5})

@@ -167,6 +167,10 @@ class NasPRNetSearchRecipe(_PhaseRecipe):
         alpha and beta: of the mean entropy and of the sum of the weights.
     rate_factor
         Learning rate of the connection weights over that of the rest.
+    waiting_share
+        Share of the schedule before the connection weights move. From the start, all
+        but those of the stem fall to 0 before the deeper features have learned
+        anything: 19 connections stayed after 250 steps.
     weight_noise
         Standard deviation of noise on the connection weights.
     """
@@ -178,8 +182,13 @@ class NasPRNetSearchRecipe(_PhaseRecipe):
     )
     binary_weight: float = 5e-3
     sparsity_weight: float = 5e-5
-    rate_factor: float = 10.0
+    rate_factor: float = 5.0
+    waiting_share: float = 0.4
     weight_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.waiting_share < 1:
+            raise ParameterError(f"waiting_share is 0 to 1, not {self.waiting_share}.")
 
     def make_network(self) -> nn.Module:
         """Return a fresh super-PRNet."""
@@ -197,6 +206,7 @@ class NasPRNetSearchRecipe(_PhaseRecipe):
             "params": [weights],
             "weight_decay": 0.0,
             "lr_factor": self.rate_factor,
+            "waiting_share": self.waiting_share,
         }
         return [*groups, own]
 

@@ -125,7 +125,11 @@ class Recipe(Protocol):
         ...
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Return groups for AdamW; ``lr_factor`` scales the learning rate of one."""
+        """Return groups for AdamW.
+
+        ``lr_factor`` scales the learning rate of one, and ``waiting_share`` of the
+        schedule it stays as it is.
+        """
         ...
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

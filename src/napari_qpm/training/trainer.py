@@ -248,7 +248,8 @@ class _Session:
             settings.warmup_steps,
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_factor", 1.0)
+            is_waiting = self.step < group.get("waiting_share", 0.0) * self.total
+            group["lr"] = 0.0 if is_waiting else rate * group.get("lr_factor", 1.0)
         upcoming = settings.log_every - self.step % settings.log_every
         self._clock.is_exact = upcoming <= TIMED_STEPS
         self._clock.start()

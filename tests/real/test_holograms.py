@@ -149,3 +149,22 @@ def test_injected_cell_comes_back(shared_data, name, centre, radius, height, cro
         # By itself it weighs right too, but for what the real field holds there.
         alone = after.phase[0][inside].sum()
         assert alone == pytest.approx(truth[inside].sum(), rel=0.10)
+
+
+SIGNS = {"HL60": -1, "red blood cells": -1, "glioblastoma": 1}
+"""The factor that makes the cells bright; looked at."""
+
+
+@pytest.mark.parametrize("name", list(SIGNS))
+def test_sign_of_real_cells_is_clear_and_right(shared_data, name):
+    recording = load(shared_data, name)
+    resolved = make_phase_engine("fourier").resolve(recording, CancelToken())
+    assert resolved.instrument.phase_sign == SIGNS[name]
+    assert any("The sign of the phase was set" in note for note in resolved.notes)
+
+
+def test_sign_of_a_real_empty_field_is_only_a_guess(shared_data):
+    reference = load(shared_data, "HL60").reference
+    empty = Acquisition.from_array(reference, "off-axis", name="empty")
+    resolved = make_phase_engine("fourier").resolve(empty, CancelToken())
+    assert any("is a guess" in note for note in resolved.notes)

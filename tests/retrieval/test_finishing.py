@@ -6,7 +6,7 @@ import pytest
 from napari_qpm.errors import JobCancelled
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval.engine import Background, PhaseParameters, Unwrapping
-from napari_qpm.retrieval.finishing import finish_phase, infer_sign
+from napari_qpm.retrieval.finishing import finish_phase
 
 
 def wrap(phase):
@@ -67,15 +67,3 @@ def test_full_field_says_that_mass_is_doubtful():
     phase = 3 + 2 * np.sin(9 * x) * np.cos(11 * y)  # nowhere empty
     finished = finish_phase(wrap(phase)[None], PhaseParameters(), token=CancelToken())
     assert "reference frame" in finished.notes[0]["warning"]
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_sign_makes_cells_thicker(cell, background, sign):
-    guess = infer_sign(wrap(sign * (cell + background))[None], token=CancelToken())
-    assert guess.sign == sign
-    assert guess.is_clear
-
-
-def test_sign_of_an_empty_field_is_only_a_guess():
-    noise = np.random.default_rng(0).normal(0, 0.1, (1, 100, 100))
-    assert not infer_sign(wrap(noise), token=CancelToken()).is_clear

@@ -100,7 +100,7 @@ def sign_finding(
     fields
         What the user can state instead.
     """
-    from napari_qpm.retrieval.finishing import infer_sign
+    from napari_qpm.retrieval.object_sign import infer_sign
 
     guess = infer_sign(wrapped[None], token=token)
     if guess.is_clear:

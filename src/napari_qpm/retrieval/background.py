@@ -20,6 +20,7 @@ __all__ = [
     "BackgroundFit",
     "Surface",
     "background_mode",
+    "block_heights",
     "fit_background",
     "fit_wrapped_slopes",
     "terms_of",
@@ -289,6 +290,20 @@ def fit_background(
         if again.density > best.density:
             best = replace(again, surface=again.surface + surface)
     return best
+
+
+def block_heights(
+    phase: NDArray[np.float32], surface: Surface
+) -> tuple[NDArray[np.float32], float]:
+    """Return block means above a surface on the coarse grid, and their noise [rad].
+
+    The noise is that from block to block, as in `BackgroundFit.floor`.
+    """
+    coarse = _Coarse.of(phase)
+    heights = coarse.values - coarse.surface(surface.coefficients)
+    if not np.isfinite(heights).any():
+        return heights, 0.0
+    return heights, _roughness(heights)[1]
 
 
 def _roughness(

@@ -21,8 +21,9 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import phase_of
 from napari_qpm.retrieval.demodulation import Demodulator
 from napari_qpm.retrieval.engine import PhaseParameters
-from napari_qpm.retrieval.finishing import finish_phase, infer_sign
+from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
+from napari_qpm.retrieval.object_sign import infer_sign
 
 __all__ = [
     "FourierEngine",

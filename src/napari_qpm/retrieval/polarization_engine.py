@@ -22,7 +22,7 @@ from napari_qpm.errors import LayoutError, ModalityError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval.demosaic import ANGLES, Demosaicing
 from napari_qpm.retrieval.engine import PhaseParameters
-from napari_qpm.retrieval.finishing import finish_phase, infer_sign
+from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.four_step import (
     AngleSampling,
     DifferenceImages,
@@ -34,6 +34,7 @@ from napari_qpm.retrieval.four_step import (
     subtract_phase,
     wrapped_phase,
 )
+from napari_qpm.retrieval.object_sign import infer_sign
 from napari_qpm.retrieval.unscattered import unscattered_fringes
 
 __all__ = ["FourStepEngine", "FourStepParameters"]

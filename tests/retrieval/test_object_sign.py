@@ -112,7 +112,9 @@ def test_cells_of_any_cover_tell_the_sign(kind, confluence, sign):
     assert guess.is_clear
 
 
-@pytest.mark.parametrize("kind", ["adherent", "colony", "red-blood", "suspension", "rounded"])
+@pytest.mark.parametrize(
+    "kind", ["adherent", "colony", "red-blood", "suspension", "rounded"]
+)
 @pytest.mark.parametrize("confluence", [0.6, 0.8, 0.95])
 def test_crowded_field_is_right_or_a_guess(kind, confluence):
     for seed in range(2):

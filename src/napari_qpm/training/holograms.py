@@ -21,7 +21,7 @@ from napari_qpm.training.phase_objects import PhaseObjects, draw_phase_objects
 from napari_qpm.training.recipe import Batch
 from napari_qpm.training.seeds import Dice, seed_of
 
-__all__ = ["HologramDomain", "HologramStream", "InputKind"]
+__all__ = ["HologramDomain", "HologramStream", "InputKind", "one_thread"]
 
 BACKGROUND_ORDER = 4
 SLOPE_OF_OBJECTS, SLOPE_OF_BACKGROUND = 0.6, 0.25
@@ -170,7 +170,7 @@ class HologramStream:
     @torch.no_grad()
     def batch(self, step: int) -> Batch:
         """Return inputs ``(N, C, Y, X)`` and targets ``(N, 1, Y, X)`` from 0 to 1."""
-        with _one_thread():
+        with one_thread():
             return self._make(step)
 
     def _make(self, step: int) -> Batch:
@@ -316,7 +316,7 @@ class HologramStream:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let CPU work run in one thread.
 
     Specimens are thousands of small operations: a second thread gains a fifth, but on

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_qpm.cli import checking, processing, tools
+from napari_qpm.cli import checking, models, processing, tools
 from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
@@ -21,6 +21,7 @@ app = typer.Typer(
 processing.register(app)
 checking.register(app)
 tools.register(app)
+models.register(app)
 
 
 @app.callback()

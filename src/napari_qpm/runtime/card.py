@@ -8,6 +8,10 @@ from napari_qpm.runtime.spec import ModelSpec
 __all__ = ["model_card"]
 
 
+DETAILS = ("config", "versions")
+"""Of the training, too long for a page; model.json has them."""
+
+
 def model_card(spec: ModelSpec, n_parameters: int) -> str:
     """Return the card as Markdown, from what the spec says."""
     facts = {
@@ -25,7 +29,7 @@ def model_card(spec: ModelSpec, n_parameters: int) -> str:
         "## Trained for",
         _table(spec.valid),
         "## Training",
-        _table(spec.training),
+        _table({k: v for k, v in spec.training.items() if k not in DETAILS}),
         "## Scores",
         _table(spec.metrics),
         f"Weights: sha256 `{spec.sha256}`.",
@@ -36,8 +40,19 @@ def model_card(spec: ModelSpec, n_parameters: int) -> str:
 def _table(values: Mapping[str, Any]) -> str:
     if not values:
         return "Not stated."
-    rows = [f"| {key} | {_text(value)} |" for key, value in values.items()]
+    rows = [f"| {key} | {_text(value)} |" for key, value in _flat(values).items()]
     return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values under names that are joined by a space."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key} ")
+        elif value is not None:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _text(value: Any) -> str:

@@ -308,7 +308,7 @@ class ModelStore:
             model = open_model(folder)
             model.weights()
             target = self.user / require_model_name(name or model.spec.name)
-            self._require_free(target.name, overwrite)
+            self.require_free(target.name, overwrite=overwrite)
             try:
                 self.user.mkdir(parents=True, exist_ok=True)
                 part = Path(tempfile.mkdtemp(prefix=".install-", dir=self.user))
@@ -352,7 +352,15 @@ class ModelStore:
             raise OutputError(f"{folder} cannot be deleted: {error}.") from error
         shutil.rmtree(trash, ignore_errors=True)
 
-    def _require_free(self, name: str, overwrite: bool) -> None:
+    def require_free(self, name: str, *, overwrite: bool = False) -> None:
+        """Raise unless a model of the user can get this name.
+
+        Raises
+        ------
+        OutputError
+            A model that came with napari-qpm has it, or one of the user and `overwrite`
+            is not set.
+        """
         _, is_bundled = self._folders().get(name, (None, False))
         if is_bundled:
             raise OutputError(

@@ -16,20 +16,26 @@ from napari_qpm.measurement.linking import link
 from napari_qpm.measurement.linking_parameters import LinkingParameters
 from napari_qpm.measurement.napari_tracks import to_napari_tracks
 from napari_qpm.measurement.parameters import MeasurementParameters, TextureSet
+from napari_qpm.measurement.profile import Profile, line_profile
+from napari_qpm.measurement.region import RegionTotal, region_total
 from napari_qpm.measurement.saturation import saturated_pixels
 from napari_qpm.measurement.series import measure
 
 __all__ = [
     "LinkingParameters",
     "MeasurementParameters",
+    "Profile",
+    "RegionTotal",
     "TextureSet",
     "column_units",
+    "line_profile",
     "link",
     "measure",
     "measure_frame",
     "missing_columns",
     "population_doubling",
     "population_growth",
+    "region_total",
     "saturated_pixels",
     "to_napari_tracks",
     "track_growth",

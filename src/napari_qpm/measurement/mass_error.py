@@ -20,7 +20,13 @@ from scipy import ndimage
 
 from napari_qpm.measurement.cells import Cells
 
-__all__ = ["ErrorMethod", "MassError", "empty_background", "mass_errors"]
+__all__ = [
+    "ErrorMethod",
+    "MassError",
+    "empty_background",
+    "mass_errors",
+    "ring_error",
+]
 
 _SEED = 0
 _N_TRIES = (512, 4096)
@@ -103,6 +109,40 @@ def mass_errors(
                 background[i], offset[i] = scaled
                 method[i] = ErrorMethod.SCALED_WINDOWS
     return MassError(background, offset, _mask_errors(density, cells), method)
+
+
+def ring_error(
+    density: NDArray[np.floating],
+    cells: Cells,
+    mask: NDArray[np.bool_],
+    ring: NDArray[np.bool_],
+    margin_px: int,
+) -> float | None:
+    """Return the error of the sum over a mask from which the level of a ring is taken.
+
+    Both are moved over the empty background together. `None` when they fit at too few
+    places.
+
+    Parameters
+    ----------
+    density, cells, margin_px
+        As for `mass_errors`.
+    mask, ring
+        ``(Y, X)`` what is summed, and where the level comes from.
+    """
+    both = mask | ring
+    if not both.any():
+        return None
+    field = _EmptyField(density, empty_background(density, cells, margin_px))
+    window = ndimage.find_objects(both.astype(np.int8))[0]
+    places = field.places_of(_Runs.of(both[window]), np.random.default_rng(_SEED))
+    if places is None:
+        return None
+    anchor = _Runs.of(both[window]).anchor
+    sums = field.sums_at(_Runs.of(mask[window], anchor), places)
+    levels = field.sums_at(_Runs.of(ring[window], anchor), places)
+    levels *= np.count_nonzero(mask) / np.count_nonzero(ring)
+    return float(np.sqrt(np.mean((sums - levels) ** 2)))
 
 
 def empty_background(
@@ -195,6 +235,17 @@ class _EmptyField:
     ) -> NDArray[np.float64] | None:
         """Return sums over the mask at random places; `None` if there are too few."""
         runs = _Runs.of(mask)
+        places = self.places_of(runs, random)
+        return None if places is None else self.sums_at(runs, places)
+
+    def sums_at(self, runs: "_Runs", places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the sums over a mask at these places."""
+        return runs.sums(self._row_sums, places)
+
+    def places_of(
+        self, runs: "_Runs", random: np.random.Generator
+    ) -> NDArray[np.int64] | None:
+        """Return random places ``(n, 2)`` where a mask fits; `None` for too few."""
         enough_room = np.searchsorted(self._falling_room, -runs.room, side="right")
         if enough_room < _ENOUGH_PLACES:
             return None
@@ -204,9 +255,9 @@ class _EmptyField:
             places = self._fitting(runs, np.stack(chosen, axis=1))
             if len(places) >= _ENOUGH_SUMS or n_tries >= enough_room:
                 break
-        if _n_apart(places, int(np.sqrt(mask.sum()))) < _ENOUGH_PLACES:
+        if _n_apart(places, int(np.sqrt(runs.n_pixels))) < _ENOUGH_PLACES:
             return None
-        return runs.sums(self._row_sums, places)
+        return places
 
     def _fitting(self, runs: "_Runs", places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the places at which the whole mask lies on empty background."""
@@ -275,12 +326,14 @@ def _windowed(sums: NDArray[Any], size: int) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """A mask as runs of pixels along rows, relative to its roomiest pixel.
+    """A mask as runs of pixels along rows, relative to an anchor inside its box.
 
     Parameters
     ----------
     rows, starts, stops
         Row, first column and column after the last of every run.
+    anchor
+        ``(y, x)`` in the box, the roomiest pixel unless another was given.
     room
         Distance from the roomiest pixel to the outside of the mask.
     first, last
@@ -290,15 +343,19 @@ class _Runs:
     rows: NDArray[np.int64]
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
+    anchor: NDArray[np.int64]
     room: float
     first: NDArray[np.int64]
     last: NDArray[np.int64]
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_]) -> "_Runs":
+    def of(
+        cls, mask: NDArray[np.bool_], anchor: NDArray[np.int64] | None = None
+    ) -> "_Runs":
         """Return the runs of a mask in its bounding box."""
         distance = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        anchor = np.array(np.unravel_index(distance.argmax(), mask.shape))
+        if anchor is None:
+            anchor = np.array(np.unravel_index(distance.argmax(), mask.shape))
         steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
         rows, starts = np.nonzero(steps == 1)
         stops = np.nonzero(steps == -1)[1]
@@ -307,10 +364,16 @@ class _Runs:
             rows - anchor[0],
             starts - anchor[1],
             stops - anchor[1],
+            anchor,
             float(distance.max()),
             -anchor,
             last,
         )
+
+    @property
+    def n_pixels(self) -> int:
+        """Area of the mask."""
+        return int((self.stops - self.starts).sum())
 
     def sums(
         self, row_sums: NDArray[Any], places: NDArray[np.int64]

@@ -141,7 +141,7 @@ def test_closing_the_dock_lets_go_of_everything(
     callbacks = len(viewer.layers.events.removed.callbacks)
     container, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
     gone = weakref.ref(dock.workflow)
-    assert len(viewer.layers.events.removed.callbacks) == callbacks + 1
+    assert len(viewer.layers.events.removed.callbacks) > callbacks
 
     container.destroyOnClose()
     del dock, container

@@ -148,22 +148,25 @@ class WatershedEngine:
         labels = np.zeros(phase_map.shape, np.int32)
         for t in range(phase_map.n_frames):
             token.raise_if_cancelled()
-            labels[t] = self._segment_frame(phase_map.read(t), pixel_um)
+            labels[t] = self._segment_frame(phase_map.read(t), pixel_um, token)
         return labels
 
     def _segment_frame(
-        self, phase: NDArray[np.float32], pixel_um: float
+        self, phase: NDArray[np.float32], pixel_um: float, token: CancelToken
     ) -> NDArray[np.int32]:
         chosen = self.parameters
         foreground = self._foreground(phase, pixel_um)
         if not foreground.mask.any():
             return np.zeros(phase.shape, np.int32)
+        # Within frames as well: a preview of a large one is given up at once.
+        token.raise_if_cancelled()
         # The root evens out thin and thick cells, as scores on real ones showed.
         root = np.sqrt(np.maximum(foreground.height, 0))
         if chosen.cell_diameter is None:
             diameter = typical_diameter(root, foreground.mask)
         else:
             diameter = chosen.cell_diameter / pixel_um
+        token.raise_if_cancelled()
         cell_area = math.pi * diameter**2 / 4
         if chosen.minimum_area is None:
             least_area = _LEAST_AREA_SHARE * cell_area
@@ -175,6 +178,7 @@ class WatershedEngine:
         mask = _without_small(mask, least_area)
         if not mask.any():
             return np.zeros(phase.shape, np.int32)
+        token.raise_if_cancelled()
         step = max(1, int(diameter / _ENOUGH_PX_PER_DIAMETER))
         if step > 1 and min(phase.shape) >= step:
             return _part_coarsely(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
+    QApplication,
     QComboBox,
     QFileDialog,
     QFrame,
@@ -25,7 +26,10 @@ from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.job_box import JobBox
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
+from napari_qpm.viewer.phase_tools import PhaseTools
+from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.recording_box import RecordingBox
+from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.step_box import StepBox
 from napari_qpm.viewer.table_box import TableBox
@@ -34,6 +38,8 @@ from napari_qpm.viewer.workflow import Scope, Workflow
 
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_qpm.viewer.plots_panel import PlotsPanel
 
 __all__ = ["QPMDock"]
 
@@ -64,6 +70,7 @@ class QPMDock(QWidget):
             viewer, post=self._gui.post, before_job=warmup.wait_until_warm
         )
         self._was_docked = False
+        self.plots_panel: PlotsPanel | None = None
         self._last = ""
         self._build()
         self._connect()
@@ -73,6 +80,8 @@ class QPMDock(QWidget):
         workflow = self.workflow
         self.recording = RecordingBox(workflow)
         self.steps = {step: StepBox(workflow, step) for step in StepName}
+        self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
+        self.phase_tools = PhaseTools(workflow, self.preview)
         self.learned = LearnedBox(LearnedPhase(workflow))
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
@@ -85,9 +94,14 @@ class QPMDock(QWidget):
         self.run_all.setObjectName("run_all_button")
         self.run_all.setToolTip("Retrieve, segment and measure, one after the other.")
 
+        self.plots = QPushButton("Plots")
+        self.plots.setObjectName("plots_button")
+        self.plots.setToolTip("Open curves of cells, profiles and totals of regions.")
+
         row = QHBoxLayout()
         row.addWidget(self.scope)
         row.addStretch()
+        row.addWidget(self.plots)
         row.addWidget(self.run_all)
         content = QWidget()
         inner = QVBoxLayout(content)
@@ -99,6 +113,7 @@ class QPMDock(QWidget):
             inner.addWidget(_line())
             inner.addWidget(box)
             if box.step is StepName.RETRIEVE:
+                inner.addWidget(self.phase_tools)
                 inner.addWidget(self.learned)
         inner.addWidget(self.table)
         inner.addStretch(1)
@@ -124,13 +139,19 @@ class QPMDock(QWidget):
             box.run_asked.connect(self._on_run)
         self.run_all.clicked.connect(self._on_run_all)
         self.table.export_asked.connect(self._on_export)
+        self.table.script_asked.connect(self._on_script)
+        self.plots.clicked.connect(self._on_plots)
         self.table.table_shown.connect(self._on_table)
+        self.destroyed.connect(self.preview.close)
         self.destroyed.connect(workflow.close)
 
     def _disconnect(self) -> None:
         """Cancel the job and let go of the viewer."""
         self._gui.close()
+        self.preview.close()
         self.table.close_connections()
+        if self.plots_panel is not None:
+            self.plots_panel.close_connections()
         self.workflow.close()
 
     def event(self, event: QEvent) -> bool:
@@ -159,6 +180,7 @@ class QPMDock(QWidget):
         self.run_all.setEnabled(retrieve.is_ready)
         for box in self.steps.values():
             box.refresh()
+        self.phase_tools.refresh()
         self.learned.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
@@ -197,6 +219,31 @@ class QPMDock(QWidget):
     def _on_table(self) -> None:
         # Small screens: bring the table into view, after it got its size.
         self._gui.post(lambda: self._scroll.ensureWidgetVisible(self.table))
+
+    def _on_plots(self) -> None:
+        """Show the dock of plots, a new one if it was closed."""
+        if self.plots_panel is None:
+            # Imported here: pyqtgraph takes a moment that opening the dock need not.
+            from napari_qpm.viewer.plots_panel import PlotsPanel
+
+            self.plots_panel = PlotsPanel(self.workflow)
+            self.plots_panel.closed.connect(self._on_plots_closed)
+            self.workflow.viewer.window.add_dock_widget(
+                self.plots_panel, name="QPM plots", area="bottom"
+            )
+        container = self.plots_panel.parent()
+        container.show()
+        container.raise_()
+
+    def _on_plots_closed(self) -> None:
+        self.plots_panel = None
+
+    def _on_script(self) -> None:
+        script = script_of(self.workflow.field)
+        if script is not None:
+            QApplication.clipboard().setText(script.text)
+            self._last = script.note
+            self._refresh()
 
     def _on_failed(self, message: str) -> None:
         self._last = message

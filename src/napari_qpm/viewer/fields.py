@@ -45,6 +45,8 @@ class Role(StrEnum):
     """Labels that we made, and the user may have corrected."""
     TRACKS = "tracks"
     """Ways of the cells over time, with their lineage."""
+    DRAWINGS = "drawings"
+    """Lines and regions that the user drew to measure along and in them."""
     CLASSICAL = "classical phase"
     """Phase of one frame by the classical method, beside a learned one."""
     DIFFERENCE = "difference"
@@ -99,6 +101,10 @@ class FieldOfView:
         layer = unwrap(layer)
         self._layers[role] = weakref.ref(layer)
         _fields[layer] = self
+
+    def include(self, layer: "Layer") -> None:
+        """Let selecting a passing layer, such as a preview, find this field."""
+        _fields[unwrap(layer)] = self
 
     def detach(self, role: Role) -> None:
         """Forget the layer of this role and free what only it showed."""

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels, Layer
 
-__all__ = ["bright_colors", "cells_geometry", "present", "show_cells", "show_phase"]
+__all__ = [
+    "bright_colors",
+    "cells_geometry",
+    "outline_style",
+    "present",
+    "show_cells",
+    "show_phase",
+]
 
 FRAME_PX_PER_OUTLINE_PX = 250
 THICKEST_OUTLINE_PX = 4
@@ -128,11 +135,16 @@ def present(viewer: "ViewerModel", field: FieldOfView, role: Role) -> "Any | Non
 
 def _add_cells(viewer: "ViewerModel", field: FieldOfView, labels: Any) -> None:
     layer = _add(viewer, field, Role.CELLS, labels, **cells_geometry(field))
+    outline_style(layer)
+    field.is_corrected = False
+    layer.events.paint.connect(field.mark_corrected)
+
+
+def outline_style(layer: "Labels") -> None:
+    """Draw cells as outlines that stand out on grey phase."""
     layer.opacity = 1.0
     layer.contour = _outline_width(layer.data.shape)
     layer.colormap = bright_colors()
-    field.is_corrected = False
-    layer.events.paint.connect(field.mark_corrected)
 
 
 def _outline_width(shape: tuple[int, ...]) -> int:

@@ -57,6 +57,7 @@ class StepBox(QWidget):
         self.step = step
         self.form: ParameterForm | None = None
         self._form_key: tuple[str, str | None] | None = None
+        self._is_editing = False
         self.title = QLabel(TITLES[step])
         font = self.title.font()
         font.setBold(True)
@@ -86,6 +87,7 @@ class StepBox(QWidget):
         layout.addWidget(self.advanced)
         self.button.clicked.connect(self._on_clicked)
         self.engine.activated.connect(self._on_engine)
+        workflow.settings_changed.connect(self._on_settings)
 
     def refresh(self) -> None:
         """Show what the workflow allows now."""
@@ -183,3 +185,16 @@ class StepBox(QWidget):
             workflow.settings.set_values(self.step, workflow.modality, values)
         except QPMError as error:
             workflow.failed.emit(str(error))
+            return
+        self._is_editing = True
+        try:
+            workflow.settings_changed.emit()
+        finally:
+            self._is_editing = False
+
+    def _on_settings(self) -> None:
+        """Show values that were set elsewhere, such as in the spectrum."""
+        workflow = self._workflow
+        if self.form is not None and not self._is_editing:
+            values = workflow.settings.values(self.step, workflow.modality)
+            self.form.set_values(values)

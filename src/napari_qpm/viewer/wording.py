@@ -24,6 +24,7 @@ __all__ = [
     "mass_text",
     "notes_in_words",
     "unit_symbol",
+    "unwrapping_in_words",
 ]
 
 KIND_TITLES = {
@@ -69,6 +70,23 @@ def notes_in_words(notes: Iterable[str]) -> list[str]:
         words = " ".join(s for s in sentences if not _FOR_SCRIPTS.search(s))
         kept.append(words or note)
     return kept
+
+
+UNWRAPPING_WORDS = {
+    "fast": "2π steps: none are ambiguous, so unwrapping is exact.",
+    "quality": "2π steps: ambiguous in places; unwrapped from the most reliable pixels "
+    "outwards.",
+    "none": "2π steps: left as they are.",
+}
+
+
+def unwrapping_in_words(notes: Mapping[str, object]) -> str:
+    """Return how a frame was unwrapped, from its notes; empty where they say none."""
+    told = UNWRAPPING_WORDS.get(str(notes.get("unwrapping")), "")
+    n_residues = notes.get("residues")
+    if told and isinstance(n_residues, int) and n_residues > 0:
+        told += f" ({n_residues} ambiguous points)"
+    return told
 
 
 def layout_title(layout: tuple[int, ...], n_channels: int) -> str:

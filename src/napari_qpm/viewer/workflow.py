@@ -76,6 +76,8 @@ class Workflow:
     """The job moved on; comes at most ten times a second."""
     finished = Signal(str, Status)
     """A job ended: its title and how."""
+    settings_changed = Signal()
+    """A parameter of a form was changed."""
     failed = Signal(str)
     """Something went wrong; the sentence says what to do."""
 

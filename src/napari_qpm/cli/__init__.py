@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_qpm.cli import checking, models, processing, tools
+from napari_qpm.cli import checking, evaluating, models, processing, tools
 from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 processing.register(app)
 checking.register(app)
+evaluating.register(app)
 tools.register(app)
 models.register(app)
 

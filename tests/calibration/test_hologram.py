@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
+import torch
 
+from napari_qpm.acquisition import Acquisition
 from napari_qpm.calibration import fit_instrument
 from napari_qpm.errors import SidebandError
+from napari_qpm.physics.models import detector_for, model_for
+from napari_qpm.physics.pupil import Pupil
 
 from .conftest import SHAPE, cells
 
@@ -94,3 +98,50 @@ def test_frame_without_fringes_is_refused(record, off_axis):
     noise = np.random.default_rng(0).poisson(500, SHAPE).astype(np.uint16)
     with pytest.raises(SidebandError, match="No sideband"):
         fit_instrument(Acquisition.from_array(noise, "off-axis"))
+
+
+def scattering(shape, cutoff):
+    """Return cells with grains finer than an aperture passes, and that aperture."""
+    rng = torch.Generator().manual_seed(1)
+    grains = torch.randn(1, *shape, generator=rng) * (cells(shape) > 0.3)
+    return cells(shape) + 0.5 * grains, Pupil(na=cutoff, wavelength_um=1, pixel_um=1)
+
+
+def aperture_of(frame, carrier):
+    recording = Acquisition.from_array(
+        frame.astype(np.uint16),
+        "off-axis",
+        sideband_cycles_per_px=carrier,
+        wavelength_nm=1000,
+        pixel_size_um=1,
+    )
+    return fit_instrument(recording)
+
+
+@pytest.mark.parametrize("cutoff", [0.06, 0.09])
+def test_specimen_that_scatters_shows_the_aperture(off_axis, cutoff):
+    specimen, pupil = scattering(SHAPE, cutoff)
+    plain = off_axis.replace(background_rad=())
+    model = model_for(plain, "off-axis", SHAPE, pupil=pupil)
+    frame = detector_for(plain)(model(specimen), torch.Generator().manual_seed(0))
+    fit = aperture_of(frame[0, 0].numpy(), off_axis.sideband_cycles_per_px)
+    assert fit.instrument.numerical_aperture == pytest.approx(cutoff, abs=1.5 / 256)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("degree", [2, 4])
+def test_aberrations_of_an_empty_field_are_no_aperture(off_axis, seed, degree):
+    rng = np.random.default_rng(seed)
+    strength = 12.0 if degree == 2 else 4.0
+    bent = tuple(
+        (i, j, rng.normal(0, strength / (i + j - 1)))
+        for i, j in np.ndindex(degree + 1, degree + 1)
+        if 2 <= i + j <= degree
+    )
+    curved = off_axis.replace(background_rad=bent)
+    model = model_for(curved, "off-axis", SHAPE)
+    frame = detector_for(curved)(model.reference(), torch.Generator().manual_seed(0))
+    fit = aperture_of(frame[0, 0].numpy(), off_axis.sideband_cycles_per_px)
+    assert fit.instrument.numerical_aperture is None
+    assert "aperture is not seen" in fit.unknown["numerical_aperture"]
+    assert fit.instrument.phase_sign is None

@@ -56,13 +56,28 @@ class Support:
     faded: float
 
 
-def find_support(frame: NDArray[Any], carrier: tuple[float, float]) -> Support:
+def find_support(
+    frame: NDArray[Any],
+    carrier: tuple[float, float],
+    background: NDArray[np.float32] | None = None,
+) -> Support:
     """Return how far the sideband of a hologram ``(Y, X)`` reaches.
 
     Only the half of it that faces away from the central order is looked at.
+
+    Parameters
+    ----------
+    background
+        Phase ``(Y, X)`` [rad] of the sideband of an empty field, carrier taken off. It
+        is taken out first: curvature alone spreads a sideband and ends it with an edge,
+        too.
     """
     image = np.asarray(frame, dtype=np.float32)
-    power = np.abs(scipy.fft.fft2((image - image.mean()) * window(image.shape))) ** 2
+    weighted = (image - image.mean()) * window(image.shape)
+    if background is not None:
+        # The conjugate sideband gets blurred, but lies on the side not looked at.
+        weighted = weighted * np.exp(-1j * background)
+    power = np.abs(scipy.fft.fft2(weighted)) ** 2
     radius, profile = _profile(power, carrier)
     floor = float(np.nanmin(profile))
     furthest = MAX_RADIUS * float(np.hypot(*carrier))

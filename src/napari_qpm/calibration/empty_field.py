@@ -4,7 +4,7 @@ Everything is taken where the background fit of the phase found no object, on th
 coarse grid.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "block_means",
     "contrast_finding",
     "fit_phase",
+    "fit_signed_phase",
     "light_findings",
     "phase_finding",
     "sign_finding",
@@ -58,6 +59,11 @@ class EmptyField:
     relief: float
 
     @property
+    def shows_objects(self) -> bool:
+        """Whether something stands out far more than the background is uneven."""
+        return self.relief > max(LEAST_RELIEF, 10 * self.fit.noise)
+
+    @property
     def errors(self) -> NDArray[np.float64]:
         """Standard errors of the coefficients [rad], from the misfit."""
         count = max(self.fit.mask.sum() / BLOCKS_PER_INDEPENDENT, 1)
@@ -66,10 +72,15 @@ class EmptyField:
         return np.asarray(self.fit.noise * np.sqrt(norm / count))
 
 
-def fit_phase(wrapped: NDArray[np.float32]) -> EmptyField:
+def fit_phase(wrapped: NDArray[np.float32], order: int = PHASE_ORDER) -> EmptyField:
     """Return the phase of the empty field of a wrapped phase ``(Y, X)`` [rad].
 
     Objects are thicker than the medium here (positive).
+
+    Parameters
+    ----------
+    order
+        Highest total degree of its terms.
     """
     from napari_qpm.retrieval._surface_kernels import subtract_surface
     from napari_qpm.retrieval.background import fit_background, fit_wrapped_slopes
@@ -79,15 +90,36 @@ def fit_phase(wrapped: NDArray[np.float32]) -> EmptyField:
     slopes = fit_wrapped_slopes(wrapped)
     flat = subtract_surface(wrapped, slopes, wrap=True)
     phase = unwrap(flat, Unwrapping.AUTO).phase
-    fit = fit_background(
-        phase, Background.ZERNIKE, PHASE_ORDER, removed=slopes.curvature()
-    )
+    fit = fit_background(phase, Background.ZERNIKE, order, removed=slopes.curvature())
     height = subtract_surface(phase, fit.surface, wrap=False)
     # Filters ring at the frame's edge; objects are looked for inside.
     rim = 1 + min(fit.mask.shape) // 16
     heights = np.abs(block_means(height))[rim:-rim, rim:-rim]
     relief = float(np.nanquantile(heights, 0.997)) if np.isfinite(heights).any() else 0
     return EmptyField(slopes + fit.surface, fit, relief)
+
+
+def fit_signed_phase(
+    wrapped: NDArray[np.float32], sign: int | None, order: int = PHASE_ORDER
+) -> EmptyField:
+    """Return the empty field's phase, objects being thicker under a sign.
+
+    Parameters
+    ----------
+    sign
+        Multiplied into the phase. Where it is unknown, the phase is that of +1, fitted
+        below what stands out or above it, whichever leaves the flatter field.
+    """
+    if sign is not None:
+        return fit_phase(np.asarray(sign * wrapped, np.float32), order)
+    below = fit_phase(wrapped, order)
+    above = fit_phase(np.asarray(-wrapped, np.float32), order)
+    trust_above, trust_below = (
+        (one.fit.is_trusted, one.fit.density) for one in (above, below)
+    )
+    if trust_above <= trust_below:
+        return below
+    return replace(above, surface=-above.surface)
 
 
 def sign_finding(
@@ -106,7 +138,7 @@ def sign_finding(
     if guess.is_clear:
         oriented = np.asarray(guess.sign * wrapped, dtype=np.float32)
         field = fit_phase(oriented)
-        if field.relief > max(LEAST_RELIEF, 10 * field.fit.noise):
+        if field.shows_objects:
             return Finding(
                 guess.sign, None, "Objects are then thicker than the medium."
             )

@@ -8,12 +8,12 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.calibration.cutoff import find_support, optics_of
+from napari_qpm.calibration.cutoff import Support, find_support, optics_of
 from napari_qpm.calibration.empty_field import (
     EmptyField,
     block_means,
     contrast_finding,
-    fit_phase,
+    fit_signed_phase,
     light_findings,
     phase_finding,
     sign_finding,
@@ -25,6 +25,8 @@ __all__ = ["fit_holograms"]
 
 FILTER_SHARE = 1 / 3
 """Radius of the sideband filter over the carrier frequency."""
+SIDEBAND_ORDER = 6
+"""Degree of the phase that is taken out before the edge of a sideband is looked for."""
 
 
 def fit_holograms(
@@ -50,7 +52,7 @@ def fit_holograms(
     wrapped, amplitude = _demodulated(empty, carrier)
     sign = _sign(resolved, frame, wrapped if reference is None else None, token)
     factor = sign.value or 1
-    field = fit_phase(np.asarray(factor * wrapped, dtype=np.float32))
+    field = fit_signed_phase(wrapped, sign.value)
     token.raise_if_cancelled()
     mask = field.fit.mask
     light = block_means(_without_fringes(empty, carrier))
@@ -64,7 +66,7 @@ def fit_holograms(
         **light_findings(light, mask, dark),
         "background_rad": _background(field),
     }
-    support = find_support(frame, carrier)
+    support = _support(frame, carrier, wrapped, sign.value)
     verdict, optics = optics_of(support, acquisition.instrument)
     shown = "Radius at which the sideband of the first frame "
     shown += "fades." if support.radius is None else "ends with an edge."
@@ -72,6 +74,32 @@ def fit_holograms(
         support.radius or support.faded, support.uncertainty or None, verdict or shown
     )
     return found | optics
+
+
+def _support(
+    frame: NDArray[np.float32],
+    carrier: tuple[float, float],
+    wrapped: NDArray[np.float32],
+    sign: int | None,
+) -> Support:
+    """Return how far the sideband of a frame reaches, aberrations taken out.
+
+    Parameters
+    ----------
+    wrapped
+        Phase [rad] of the empty field, or of the frame itself.
+    """
+    bent = fit_signed_phase(wrapped, sign, SIDEBAND_ORDER)
+    background = None
+    if bent.fit.is_trusted:
+        height, width = wrapped.shape
+        background = (sign or 1) * bent.surface.evaluate((height, width))
+    support = find_support(frame, carrier, background)
+    if support.radius is None:
+        return support
+    seen = fit_signed_phase(_demodulated(frame, carrier)[0], sign, SIDEBAND_ORDER)
+    # What scatters as far as an aperture stands out; aberrations left over do not.
+    return support if seen.shows_objects else replace(support, radius=None)
 
 
 def _demodulated(

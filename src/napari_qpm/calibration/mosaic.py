@@ -11,7 +11,7 @@ from napari_qpm.calibration.analysers import Analysers, fit_analysers
 from napari_qpm.calibration.empty_field import (
     block_means,
     contrast_finding,
-    fit_phase,
+    fit_signed_phase,
     light_findings,
     phase_finding,
     sign_finding,
@@ -210,7 +210,7 @@ def _field(
         return found | scene
     wrapped = np.arctan2(sine, cosine)
     sign = _sign(acquisition, wrapped, token)
-    field = fit_phase(np.asarray(wrapped * (sign.value or 1), np.float32))
+    field = fit_signed_phase(np.asarray(wrapped, np.float32), sign.value)
     mask = field.fit.mask
     found = light_findings(level, mask, taken_off)
     seen = contrast_finding(contrast, mask, dark)

@@ -110,3 +110,16 @@ def start_phase(octant: Octant, carrier: tuple[float, float]) -> float:
     y = SHAPE[0] - 1 if octant.flips_y else 0
     x = SHAPE[1] - 1 if octant.flips_x else 0
     return 2 * math.pi * (carrier[0] * y + carrier[1] * x)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_known_surface_is_taken_out(sign):
+    carrier, phase = (0.2, 0.1), bump(1.2)
+    y = torch.linspace(-1, 1, SHAPE[0])[:, None]
+    curved = 6 * y**2 + 2 * torch.linspace(-1, 1, SHAPE[1])
+    frames = hologram(sign * phase + curved, carrier)
+    wrapped = torch.remainder(curved, 2 * torch.pi)
+    channels = heterodyne(frames, torch.tensor(carrier), sign, wrapped)
+    retrieved = torch.atan2(channels[:, 2], channels[:, 1])
+    inner = (0, slice(12, -12), slice(12, -12))
+    assert float((retrieved - phase)[inner].abs().max()) < 0.15

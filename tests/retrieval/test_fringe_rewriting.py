@@ -34,9 +34,9 @@ def classical(frames, carrier):
 
 
 @pytest.mark.parametrize(
-    ("period", "step"), [(2.4, 1), (4.3, 1), (6.0, 2), (8.9, 2), (9.1, 3)]
+    ("period", "step"), [(2.4, 1), (6.0, 1), (8.9, 1), (9.1, 2), (13.6, 3)]
 )
-def test_lossless_step_keeps_three_pixels_a_period(period, step):
+def test_lossless_step_keeps_more_than_four_pixels_a_period(period, step):
     assert lossless_step((1 / period * 0.6, 1 / period * 0.8)) == step
 
 
@@ -51,18 +51,18 @@ def test_nothing_to_do_leaves_the_frames_alone():
 def test_coarse_hologram_of_fine_fringes_holds_the_same_phase(step):
     frames, carrier = rewrite_fringes(hologram(cell(), FINE), FINE, step)
     assert frames.shape == (1, -(-SHAPE[0] // step), -(-SHAPE[1] // step))
-    assert 1 / np.hypot(*carrier) == pytest.approx(3)
+    assert 1 / np.hypot(*carrier) == pytest.approx(4.5)
     truth = cell()[::step, ::step]
-    # A cell of 60 px radius is smooth at 4 px: 2 % of its height.
+    # A cell of 60 px radius is smooth at 4 px: the filter costs 2.5 % of its height.
     inner = (slice(4, -4), slice(4, -4))
     error = (classical(frames, carrier) - truth)[inner]
-    assert np.std(error) < 0.06
+    assert np.std(error) < 0.075
 
 
 def test_wide_fringes_are_thinned_and_keep_their_number():
-    wide = (0.09, 0.08)
+    wide = (0.06, 0.05)
     frames, carrier = rewrite_fringes(hologram(cell(), wide), wide, 2)
-    assert carrier == (0.18, 0.16)
+    assert carrier == (0.12, 0.1)
     # Every second pixel, but for the ends, where fringes do not repeat.
     expected = hologram(cell(), wide)[:, ::2, ::2]
     inner = (0, slice(8, -8), slice(8, -8))

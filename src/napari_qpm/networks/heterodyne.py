@@ -37,7 +37,10 @@ def normalise_frames(frames: Tensor) -> Tensor:
 
 
 def heterodyne(
-    frames: Tensor, carrier_cycles_per_px: Tensor, phase_sign: int = 1
+    frames: Tensor,
+    carrier_cycles_per_px: Tensor,
+    phase_sign: int = 1,
+    surface_rad: Tensor | None = None,
 ) -> Tensor:
     """Return ``(N, 3, Y, X)``: the frame, and its fringes mixed down to baseband.
 
@@ -55,12 +58,17 @@ def heterodyne(
         ``(N, 2)`` or ``(2,)``: ``(fy, fx)`` of the sideband, off by a bin at most.
     phase_sign
         -1 if this sideband holds the phase of thicker objects reversed.
+    surface_rad
+        ``(Y, X)`` or ``(N, Y, X)``: what this sideband holds beside the carrier of an
+        empty field, curvature for example; it is taken out, too. May be wrapped.
     """
     if frames.ndim != 4 or frames.shape[1] != 1:
         raise LayoutError(f"Frames are (N, 1, Y, X), not {tuple(frames.shape)}.")
     images = normalise_frames(frames)
     carrier = carrier_cycles_per_px.to(images).expand(len(images), 2)
     angle = _straight_phase(carrier, images)
+    if surface_rad is not None:
+        angle = angle + surface_rad.to(images).expand(images[:, 0].shape)[:, None]
     mixed = torch.cat([images * torch.cos(angle), -images * torch.sin(angle)], dim=1)
     field = _low_pass(mixed, carrier)
     field = field * torch.tensor([1.0, float(phase_sign)]).to(field)[:, None, None]

@@ -14,12 +14,12 @@ from napari_qpm.retrieval.demodulation import Demodulator
 
 __all__ = ["lossless_step", "rewrite_fringes"]
 
-SHORTEST_PERIOD_PX = 3.0
+SHORTEST_PERIOD_PX = 4.5
 """Of written fringes; shorter ones leave no room for their sideband."""
-FILTER_SHARE = 1 / 3
+FILTER_SHARE = 0.55
 """Radius of the filter around the sideband over the carrier frequency."""
 LARGEST_RADIUS = 1 / 8
-"""Radius of that filter on the coarse grid [cycles/px]: with fringes of 3 px, what it
+"""Radius of that filter on the coarse grid [cycles/px]: with fringes of 4.5 px, what it
 passes keeps clear of the brightness and of the grid's limit."""
 BRIGHTNESS_PERIODS = 0.6
 BRIGHTNESS_STEPS = 0.5
@@ -32,7 +32,7 @@ Frames = NDArray[np.float32]
 def lossless_step(carrier: Carrier) -> int:
     """Return raw pixels per pixel of the coarsest grid that keeps the whole sideband.
 
-    Fringes that are sampled at 6 px a period lose nothing at every second pixel.
+    Fringes that are sampled at 9 px a period lose nothing at every second pixel.
     """
     period = 1 / float(np.hypot(*carrier))
     return max(1, int(period / SHORTEST_PERIOD_PX))

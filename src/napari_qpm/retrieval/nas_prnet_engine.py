@@ -5,6 +5,7 @@ hologram divided out, a coarser grid. The network answers with unwrapped phase a
 background, from 0 to the end of the range it was trained for.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,9 +18,14 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
 from napari_qpm.parameters import Parameters as EngineParameters
 from napari_qpm.retrieval.background import fit_background
+from napari_qpm.retrieval.empty_surface import (
+    surface_of_frame,
+    surface_of_reference,
+)
 from napari_qpm.retrieval.engine import Background
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.fringe_rewriting import (
+    SHORTEST_PERIOD_PX,
     Carrier,
     lossless_step,
     rewrite_fringes,
@@ -38,7 +44,17 @@ from napari_qpm.runtime.opening import RuntimeName
 if TYPE_CHECKING:
     from napari_qpm.runtime import Model, Session
 
-__all__ = ["DEFAULT_MODEL", "NasPRNetEngine", "NasPRNetParameters", "phase_models"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NasPRNetEngine",
+    "NasPRNetParameters",
+    "find_model",
+    "network_step",
+    "phase_by_session",
+    "phase_models",
+]
+
+FloatImages = NDArray[np.float32]
 
 DEFAULT_MODEL = "nas-prnet"
 KIND = "phase"
@@ -65,9 +81,15 @@ class NasPRNetParameters(Parameters):
         ge=1,
         le=16,
         title="Coarser grid",
-        description="Camera pixels per pixel of the phase. Empty: as coarse as the "
-        "fringes allow without loss. Take 2 to 4 for cells larger than the model was "
-        "trained for.",
+        description="Camera pixels per pixel of the phase. Empty: as the model was "
+        "adapted, else as coarse as the fringes allow without loss. Take 2 to 4 for "
+        "cells larger than the model was trained for.",
+    )
+    curvature_first: bool = Field(
+        True,
+        title="Take out curvature first",
+        description="Fit tilt and curvature of the fringes and take them out before "
+        "the network sees them. A reference hologram does it without a fit.",
     )
     background: Background = Field(
         Background.OFFSET,
@@ -149,7 +171,7 @@ class NasPRNetEngine:
         )
         resolved = resolved.with_note(note if note.endswith(".") else f"{note}.")
         carrier = _carrier(resolved)
-        step = self._step(carrier)
+        step = network_step(carrier, self.parameters.scale, spec)
         outside = _outside_training(spec.valid, carrier, step)
         return resolved.with_note(outside) if outside else resolved
 
@@ -170,8 +192,14 @@ class NasPRNetEngine:
             model, runtime=parameters.runtime.value, device=parameters.device.value
         )
 
-    def _step(self, carrier: Carrier) -> int:
-        return self.parameters.scale or lossless_step(carrier)
+
+def network_step(carrier: Carrier, scale: int | None = None, spec: Any = None) -> int:
+    """Return camera pixels per pixel of the network's grid.
+
+    As asked; else as the model was adapted; else the coarsest without loss.
+    """
+    adapted = None if spec is None else spec.preprocessing.get("scale")
+    return int(scale or adapted or lossless_step(carrier))
 
 
 def find_model(name: str) -> "Model":
@@ -234,10 +262,12 @@ def phase_by_session(
         Checked at every frame and tile.
     """
     carrier = _carrier(acquisition)
-    step = parameters.scale or lossless_step(carrier)
+    step = network_step(carrier, parameters.scale, session.model.spec)
     holograms, lost = fill_nan(frames[:, 0])
     holograms = holograms.astype(np.float32, copy=False)
-    share = _network_output(session, holograms, acquisition, step, token)
+    share = _network_output(
+        session, holograms, acquisition, step, parameters.curvature_first, token
+    )
     phase = share * np.float32(session.model.spec.output_scale)
     notes = []
     for n, frame in enumerate(frames):
@@ -264,8 +294,9 @@ def _network_output(
     holograms: NDArray[np.float32],
     acquisition: Acquisition,
     step: int,
+    takes_out_curvature: bool,
     token: CancelToken,
-) -> NDArray[np.float32]:
+) -> FloatImages:
     """Return the network's answer ``(N, y, x)`` from 0 to 1, one frame at a time."""
     from napari_qpm.runtime import run_tiled
 
@@ -273,40 +304,66 @@ def _network_output(
     if reference is not None:
         reference = fill_nan(reference)[0].astype(np.float32)
     sign = acquisition.instrument.phase_sign or 1
+    found = _carrier(acquisition)
+    is_mixed = session.model.spec.preprocessing.get("input", "heterodyne") != "raw"
+    surface = None
+    if is_mixed and reference is not None:
+        empty, carrier = rewrite_fringes(reference, found, step)
+        surface = surface_of_reference(empty[0], carrier)
+        reference = None
     answers = []
     for hologram in holograms:
         token.raise_if_cancelled()
-        rewritten, carrier = rewrite_fringes(
-            hologram[None], _carrier(acquisition), step, reference
-        )
-        inputs, turn_back = _preprocess(session, rewritten, carrier, sign)
+        rewritten, carrier = rewrite_fringes(hologram[None], found, step, reference)
+        if is_mixed:
+            if acquisition.reference is None and takes_out_curvature:
+                surface = surface_of_frame(rewritten[0], carrier)
+            inputs = _mixed(rewritten, carrier, sign, surface)
+            turn_back = _unchanged
+        else:
+            inputs, turn_back = _turned(rewritten, carrier, sign)
         answer = run_tiled(session, inputs, token=token)
         answers.append(turn_back(np.asarray(answer[0, 0], np.float32)))
     return np.stack(answers)
 
 
-def _preprocess(
-    session: "Session", frames: NDArray[np.float32], carrier: Carrier, sign: int
-) -> tuple[NDArray[np.float32], Any]:
-    """Return a network's input ``(1, C, Y, X)``, and what turns its answer back."""
+def _mixed(
+    frames: FloatImages,
+    carrier: Carrier,
+    sign: int,
+    surface: FloatImages | None,
+) -> FloatImages:
+    """Return the heterodyne input ``(1, 3, Y, X)``."""
     import torch
 
-    from napari_qpm.networks import Octant, heterodyne, normalise_frames
+    from napari_qpm.networks import heterodyne
 
     images = torch.from_numpy(np.ascontiguousarray(frames, np.float32))[:, None]
+    known = None if surface is None else torch.from_numpy(surface.astype(np.float32))
+    frequency = torch.tensor(carrier, dtype=torch.float32)
     with torch.inference_mode():
-        if session.model.spec.preprocessing.get("input", "heterodyne") == "heterodyne":
-            frequency = torch.tensor(carrier, dtype=torch.float32)
-            return heterodyne(images, frequency, sign).numpy(), _unchanged
-        # cos(k r - phase) = cos(-k r + phase): the octant holds the sign.
-        octant = Octant.of((sign * carrier[0], sign * carrier[1]))
+        return heterodyne(images, frequency, sign, known).numpy()
+
+
+def _turned(
+    frames: FloatImages, carrier: Carrier, sign: int
+) -> tuple[FloatImages, Callable[[FloatImages], FloatImages]]:
+    """Return the raw input ``(1, 1, Y, X)``, and what turns an answer back."""
+    import torch
+
+    from napari_qpm.networks import Octant, normalise_frames
+
+    images = torch.from_numpy(np.ascontiguousarray(frames, np.float32))[:, None]
+    # cos(k r - phase) = cos(-k r + phase): the octant holds the sign.
+    octant = Octant.of((sign * carrier[0], sign * carrier[1]))
+    with torch.inference_mode():
         turned = normalise_frames(octant.apply(images)).contiguous().numpy()
     return turned, lambda image: np.ascontiguousarray(
         octant.undo(torch.from_numpy(image)).numpy()
     )
 
 
-def _unchanged(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unchanged(image: FloatImages) -> FloatImages:
     return image
 
 
@@ -350,7 +407,7 @@ def _outside_training(valid: Any, carrier: Carrier, step: int) -> str:
     """Return a warning where the fringes are not what a model was trained with."""
     period = 1 / float(np.hypot(*carrier))
     if step > 1:
-        period = max(period / step, 3.0)
+        period = max(period / step, SHORTEST_PERIOD_PX)
     low, high = valid.get("period_px") or (0.0, np.inf)
     # A carrier is known to a fraction of a percent.
     if 0.99 * low <= period <= 1.01 * high:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from napari_qpm.errors import FileFormatError
 from napari_qpm.evaluation import Evaluation, Row
 
 SCORES = {"psnr_db": 31.234, "ssim": 0.912, "mae": 0.0123, "rms_rad": 0.33}
@@ -47,3 +48,12 @@ def test_table_rounds_for_people(evaluation):
     line = evaluation.table().splitlines()[2]
     assert line.startswith("| Net | 31.23 | 0.912 | 0.0123 | 0.330 |")
     assert "4.40 M | 11.10 G | 812 | 4 |" in line
+
+
+def test_evaluation_survives_its_json(evaluation):
+    stored = json.loads(json.dumps({"event": "result", **evaluation.to_dict()}))
+    again = Evaluation.from_dict(stored)
+    assert again.to_dict() == evaluation.to_dict()
+    assert again.table() == evaluation.table()
+    with pytest.raises(FileFormatError, match="no evaluation"):
+        Evaluation.from_dict({"model": "net"})

@@ -94,6 +94,8 @@ def record(
     """
     row = evaluation.rows[0]
     metrics = {**row.metrics, "n": row.n, "data": evaluation.data}
+    if "validation" in model.spec.metrics:
+        metrics["validation"] = model.spec.metrics["validation"]
     spec = dataclasses.replace(model.spec, metrics=metrics)
     try:
         for name, write in (

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_qpm.errors import FileFormatError
+
 __all__ = ["NOT_RUN", "Evaluation", "Row"]
 
 NOT_RUN = "not run"
@@ -104,6 +106,34 @@ class Evaluation:
             "rows": [row.to_dict() for row in self.rows],
             **self.facts,
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Evaluation":
+        """Return the evaluation of what `to_dict` gave.
+
+        Raises
+        ------
+        FileFormatError
+            The values are no evaluation.
+        """
+        facts = dict(values)
+        facts.pop("event", None)
+        try:
+            rows = [dict(row) for row in facts.pop("rows")]
+            for row in rows:
+                known = {k: v for k, v in row["metrics"].items() if v is not None}
+                row["metrics"] = known
+            return cls(
+                model=facts.pop("model"),
+                data=facts.pop("data"),
+                seed=facts.pop("seed"),
+                rows=tuple(Row(**row) for row in rows),
+                facts=facts,
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileFormatError(f"This is no evaluation of a model: {error}") from (
+                error
+            )
 
     def row(self, key: str) -> Row | None:
         """Return the row of this key, if there is one."""

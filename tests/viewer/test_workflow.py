@@ -4,12 +4,14 @@ import weakref
 
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
 from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
 from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import ParameterError, QPMError
 from napari_qpm.jobs import FinishReason, JobState, Progress
+from napari_qpm.pipeline import Pipeline
 from napari_qpm.viewer import workflow as workflow_module
 from napari_qpm.viewer.fields import METADATA_KEY, Role, field_of
 from napari_qpm.viewer.settings import StepName
@@ -479,8 +481,35 @@ def test_export_writes_table_and_settings(workflow, viewer, mailbox, tmp_path):
     mailbox.follow(workflow)
 
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["cells.csv", "cells.parquet", "cells.pipeline.yaml"]
+    assert names == [
+        "cells-tracks.csv",
+        "cells-tracks.parquet",
+        "cells.csv",
+        "cells.parquet",
+        "cells.pipeline.yaml",
+        "cells.script.py",
+    ]
+    kept = Pipeline.load(tmp_path / "cells.pipeline.yaml")
+    assert kept == workflow.pipeline()
     assert "cells.csv" in workflow.note
+
+
+def test_export_keeps_cells_that_were_corrected_by_hand(
+    workflow, viewer, mailbox, tmp_path
+):
+    show_recording(viewer, make_recording())
+    workflow.run_all()
+    mailbox.follow(workflow)
+    cells = viewer.layers["dish cells"]
+    cells.data_setitem((np.array([1]), np.array([0]), np.array([0])), 9)
+    workflow.run(StepName.MEASURE)
+    mailbox.follow(workflow)
+
+    workflow.export_table(tmp_path / "cells")
+    mailbox.follow(workflow)
+
+    written = tifffile.imread(tmp_path / "cells.labels.tif")
+    np.testing.assert_array_equal(written, cells.data)
 
 
 def test_a_place_that_cannot_be_written_is_told_and_the_table_stays(

@@ -66,8 +66,6 @@ class TableBox(QWidget):
     """The user wants the table in a file."""
     script_asked = Signal()
     """The user wants what was run as a Python script."""
-    plots_asked = Signal()
-    """The user wants to see plots."""
     table_shown = Signal()
     """A new table is there."""
 
@@ -107,9 +105,6 @@ class TableBox(QWidget):
         self.view.setSortingEnabled(True)
         height = self.view.verticalHeader().defaultSectionSize()
         self.view.setMinimumHeight(height * ROWS_SHOWN)
-        self.plots = _button(
-            "Plots", "plots_button", "Open curves, histograms, scatter and profiles."
-        )
         self.export = _button(
             "Export table…",
             "export_button",
@@ -120,9 +115,7 @@ class TableBox(QWidget):
             "script_button",
             "Copy a script that does again exactly what was run here.",
         )
-        choosing, saving = QHBoxLayout(), QHBoxLayout()
-        choosing.addWidget(self.rows, 1)
-        choosing.addWidget(self.plots)
+        saving = QHBoxLayout()
         saving.addWidget(self.export)
         saving.addWidget(self.script)
         saving.addStretch()
@@ -130,14 +123,13 @@ class TableBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.summary)
         layout.addWidget(self.colours)
-        layout.addLayout(choosing)
+        layout.addWidget(self.rows)
         layout.addWidget(self.view)
         layout.addLayout(saving)
 
     def _connect(self) -> None:
         self.export.clicked.connect(self.export_asked)
         self.script.clicked.connect(self.script_asked)
-        self.plots.clicked.connect(self.plots_asked)
         self.rows.activated.connect(self._on_rows)
         self.view.clicked.connect(self._on_row)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)

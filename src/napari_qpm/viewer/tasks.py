@@ -12,7 +12,8 @@ from napari_qpm.viewer.adoption import examine
 from napari_qpm.viewer.fields import FieldOfView, Role
 from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
 from napari_qpm.viewer.results import show_cells, show_phase
-from napari_qpm.viewer.runs import note_run
+from napari_qpm.viewer.runs import note_run, pipeline_as_run
+from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.tracks import show_tracks
 from napari_qpm.viewer.verdicts import check_shown
@@ -161,23 +162,52 @@ def inspect_task(field: FieldOfView) -> Task:
     return Task("Examine layer", work, commit)
 
 
-def export_task(field: FieldOfView, pipeline: "Pipeline", path: Path) -> Task:
-    """Return the task that writes the table and the pipeline that made it."""
-    table = field.table
+def export_task(field: FieldOfView, path: Path) -> Task:
+    """Return the task that writes the tables and what made them.
+
+    Cells that were corrected by hand are written too: no pipeline makes them again.
+    """
+    table, tracks = field.table, field.track_table
+    pipeline, script = pipeline_as_run(field), script_of(field)
+    cells = field.layer(Role.CELLS) if field.is_corrected else None
     assert table is not None
+    assert pipeline is not None
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
         from napari_qpm.io.table import write_table
         from napari_qpm.measurement import column_units
+        from napari_qpm.pipeline.files import write_atomically
 
-        paths = write_table(table, path, column_units(table))
-        return *paths, pipeline.dump(path.with_suffix(".pipeline.yaml"))
+        paths = [*write_table(table, path, column_units(table))]
+        if tracks is not None:
+            beside = path.with_name(f"{path.name}-tracks")
+            paths += write_table(tracks, beside, column_units(tracks))
+        paths.append(pipeline.dump(path.with_suffix(".pipeline.yaml")))
+        if script is not None:
+            place = path.with_suffix(".script.py")
+            paths.append(write_atomically(place, script.text.encode()))
+        if cells is not None:
+            place = path.with_suffix(".labels.tif")
+            paths.append(write_atomically(place, _as_tiff(cells.data)))
+        return paths
 
     def commit(paths: Any) -> str:
         names = ", ".join(one.name for one in paths)
         return f"Saved {names} in {path.parent}."
 
     return Task("Export table", work, commit)
+
+
+def _as_tiff(labels: Any) -> bytes:
+    """Return labels ``(T, Y, X)`` as the content of a TIFF file."""
+    import io
+
+    import numpy as np
+    import tifffile
+
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.asarray(labels), compression="zlib")
+    return content.getvalue()
 
 
 def _tracks_of(table: "pd.DataFrame") -> "pd.DataFrame | None":

@@ -348,11 +348,11 @@ class Workflow:
         return list(range(self.field.acquisition.n_frames))
 
     def export_table(self, path: Path) -> None:
-        """Write the table as CSV and Parquet, with the pipeline beside it."""
+        """Write the tables as CSV and Parquet, with what made them beside them."""
         field = self.field
         if field is None or field.table is None or self.job is not None:
             return
-        self._start(export_task(field, self.pipeline(), path))
+        self._start(export_task(field, path))
 
     def start(self, task: Task) -> None:
         """Start a task as a job; does nothing while another one runs."""

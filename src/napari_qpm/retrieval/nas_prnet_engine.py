@@ -5,7 +5,6 @@ hologram divided out, a coarser grid. The network answers with unwrapped phase a
 background, from 0 to the end of the range it was trained for.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,17 +17,14 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
 from napari_qpm.parameters import Parameters as EngineParameters
 from napari_qpm.retrieval.background import fit_background
-from napari_qpm.retrieval.empty_surface import (
-    surface_of_frame,
-    surface_of_reference,
-)
 from napari_qpm.retrieval.engine import Background
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
-from napari_qpm.retrieval.fringe_rewriting import (
-    SHORTEST_PERIOD_PX,
-    Carrier,
-    lossless_step,
-    rewrite_fringes,
+from napari_qpm.retrieval.fringe_rewriting import SHORTEST_PERIOD_PX, Carrier
+from napari_qpm.retrieval.network_input import (
+    FrontEnd,
+    carrier_of,
+    network_step,
+    turned_back,
 )
 from napari_qpm.retrieval.off_axis_engine import (
     MIN_VISIBILITY,
@@ -49,7 +45,6 @@ __all__ = [
     "NasPRNetEngine",
     "NasPRNetParameters",
     "find_model",
-    "network_step",
     "phase_by_session",
     "phase_models",
 ]
@@ -170,7 +165,7 @@ class NasPRNetEngine:
             f"{spec.sha256[:8]}), {session.device_note}"
         )
         resolved = resolved.with_note(note if note.endswith(".") else f"{note}.")
-        carrier = _carrier(resolved)
+        carrier = carrier_of(resolved)
         step = network_step(carrier, self.parameters.scale, spec)
         outside = _outside_training(spec.valid, carrier, step)
         return resolved.with_note(outside) if outside else resolved
@@ -191,15 +186,6 @@ class NasPRNetEngine:
         return session_for(
             model, runtime=parameters.runtime.value, device=parameters.device.value
         )
-
-
-def network_step(carrier: Carrier, scale: int | None = None, spec: Any = None) -> int:
-    """Return camera pixels per pixel of the network's grid.
-
-    As asked; else as the model was adapted; else the coarsest without loss.
-    """
-    adapted = None if spec is None else spec.preprocessing.get("scale")
-    return int(scale or adapted or lossless_step(carrier))
 
 
 def find_model(name: str) -> "Model":
@@ -261,7 +247,7 @@ def phase_by_session(
     token
         Checked at every frame and tile.
     """
-    carrier = _carrier(acquisition)
+    carrier = carrier_of(acquisition)
     step = network_step(carrier, parameters.scale, session.model.spec)
     holograms, lost = fill_nan(frames[:, 0])
     holograms = holograms.astype(np.float32, copy=False)
@@ -291,7 +277,7 @@ def phase_by_session(
 
 def _network_output(
     session: "Session",
-    holograms: NDArray[np.float32],
+    holograms: FloatImages,
     acquisition: Acquisition,
     step: int,
     takes_out_curvature: bool,
@@ -300,71 +286,19 @@ def _network_output(
     """Return the network's answer ``(N, y, x)`` from 0 to 1, one frame at a time."""
     from napari_qpm.runtime import run_tiled
 
-    reference = acquisition.reference
-    if reference is not None:
-        reference = fill_nan(reference)[0].astype(np.float32)
-    sign = acquisition.instrument.phase_sign or 1
-    found = _carrier(acquisition)
-    is_mixed = session.model.spec.preprocessing.get("input", "heterodyne") != "raw"
-    surface = None
-    if is_mixed and reference is not None:
-        empty, carrier = rewrite_fringes(reference, found, step)
-        surface = surface_of_reference(empty[0], carrier)
-        reference = None
+    front_end = FrontEnd(
+        acquisition,
+        step,
+        takes_out_curvature=takes_out_curvature,
+        kind=str(session.model.spec.preprocessing.get("input", "heterodyne")),
+    )
     answers = []
     for hologram in holograms:
         token.raise_if_cancelled()
-        rewritten, carrier = rewrite_fringes(hologram[None], found, step, reference)
-        if is_mixed:
-            if acquisition.reference is None and takes_out_curvature:
-                surface = surface_of_frame(rewritten[0], carrier)
-            inputs = _mixed(rewritten, carrier, sign, surface)
-            turn_back = _unchanged
-        else:
-            inputs, turn_back = _turned(rewritten, carrier, sign)
-        answer = run_tiled(session, inputs, token=token)
-        answers.append(turn_back(np.asarray(answer[0, 0], np.float32)))
+        inputs, octant = front_end.input(front_end.frame(hologram))
+        answer = run_tiled(session, inputs, token=token)[0, 0]
+        answers.append(turned_back(answer, octant))
     return np.stack(answers)
-
-
-def _mixed(
-    frames: FloatImages,
-    carrier: Carrier,
-    sign: int,
-    surface: FloatImages | None,
-) -> FloatImages:
-    """Return the heterodyne input ``(1, 3, Y, X)``."""
-    import torch
-
-    from napari_qpm.networks import heterodyne
-
-    images = torch.from_numpy(np.ascontiguousarray(frames, np.float32))[:, None]
-    known = None if surface is None else torch.from_numpy(surface.astype(np.float32))
-    frequency = torch.tensor(carrier, dtype=torch.float32)
-    with torch.inference_mode():
-        return heterodyne(images, frequency, sign, known).numpy()
-
-
-def _turned(
-    frames: FloatImages, carrier: Carrier, sign: int
-) -> tuple[FloatImages, Callable[[FloatImages], FloatImages]]:
-    """Return the raw input ``(1, 1, Y, X)``, and what turns an answer back."""
-    import torch
-
-    from napari_qpm.networks import Octant, normalise_frames
-
-    images = torch.from_numpy(np.ascontiguousarray(frames, np.float32))[:, None]
-    # cos(k r - phase) = cos(-k r + phase): the octant holds the sign.
-    octant = Octant.of((sign * carrier[0], sign * carrier[1]))
-    with torch.inference_mode():
-        turned = normalise_frames(octant.apply(images)).contiguous().numpy()
-    return turned, lambda image: np.ascontiguousarray(
-        octant.undo(torch.from_numpy(image)).numpy()
-    )
-
-
-def _unchanged(image: FloatImages) -> FloatImages:
-    return image
 
 
 def _background(
@@ -417,10 +351,3 @@ def _outside_training(valid: Any, carrier: Carrier, step: int) -> str:
         f"{low:g} to {high:g} px. Trust its phase only where the checks do, or adapt "
         "the model to this microscope."
     )
-
-
-def _carrier(acquisition: Acquisition) -> Carrier:
-    found = acquisition.instrument.require(
-        "sideband_cycles_per_px", "NAS-PRNet", acquisition.name
-    )
-    return float(found[0]), float(found[1])

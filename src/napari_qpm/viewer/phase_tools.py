@@ -1,6 +1,6 @@
 """Below the Phase step: follow the slider, show what led to the phase, the spectrum."""
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -144,5 +144,11 @@ class PhaseTools(QWidget):
         if is_open and self.sideband.is_available:
             self._preview.show(Kind.SPECTRUM)
             self.spectrum.refresh()
+            # The plot is made at first use; the fold measures its content anew.
+            QTimer.singleShot(0, self._fit_fold)
         else:
             self._preview.hide(Kind.SPECTRUM)
+
+    def _fit_fold(self) -> None:
+        if self.fold.isExpanded():
+            self.fold.expand(animate=False)

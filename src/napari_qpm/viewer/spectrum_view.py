@@ -53,11 +53,14 @@ class SpectrumView(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DRAG_INTERVAL_MS)
         self._timer.timeout.connect(self._send)
+        # Room for two lines at once: the fold around this does not follow its text.
+        self.text.setMinimumHeight(2 * self.text.fontMetrics().lineSpacing() + 2)
         row = QHBoxLayout()
-        row.addWidget(self.text, 1)
+        row.addStretch()
         row.addWidget(self.search)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(self.text)
         self._layout.addLayout(row)
 
     def refresh(self) -> None:
@@ -85,6 +88,8 @@ class SpectrumView(QWidget):
         self.plot.hideButtons()
         self.plot.setLabel("bottom", "fx (cycles/px)")
         self.plot.setLabel("left", "fy (cycles/px)")
+        for side in ("bottom", "left"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
         self.image = pyqtgraph.ImageItem(axisOrder="row-major")
         self.image.setColorMap(pyqtgraph.colormap.get("viridis"))
         self.plot.addItem(self.image)

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -412,7 +413,7 @@ def _as_folder(source: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as temporary:
         try:
             yield _unpack(source, Path(temporary))
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error) as error:
             raise FileFormatError(f"{source} is damaged: {error}.") from error
 
 

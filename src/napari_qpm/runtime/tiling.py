@@ -121,9 +121,10 @@ def run_tiled(
             )
             return output[:, :, : inputs.shape[2], : inputs.shape[3]]
         except OutOfDeviceMemoryError:
-            side = min(side, max(padded.shape[2:])) // 2
-            if tile_px is not None or side < SMALLEST_TILE_PX:
+            side = min(side, max(rows[0].length, columns[0].length))
+            if tile_px is not None or side <= SMALLEST_TILE_PX:
                 raise
+            side = max(SMALLEST_TILE_PX, side // 2)
 
 
 # --- Where tiles lie ------------------------------------------------------------------

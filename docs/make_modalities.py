@@ -27,6 +27,7 @@ from napari_qpm.physics import (
     FourierFilter,
     OffAxisInterferometer,
     PolarizationCamera,
+    assume_gain,
     demagnify,
     detector_for,
     model_for,
@@ -145,6 +146,25 @@ def noise_of(frame):
     return float(np.sqrt(np.quantile(power, 0.1) / -np.log(0.9)))
 
 
+def simulate(instrument, shape, phase, amplitude):
+    """Return the frame ``(Y, X)`` that an instrument makes of a field."""
+    model = model_for(instrument, "off-axis", shape)
+    generator = torch.Generator().manual_seed(0)
+    counts = detector_for(instrument)(model(phase, amplitude), generator)
+    return counts[0, 0].detach().numpy()
+
+
+def distances(real, simulated, carrier):
+    """Return the rms [decades] between spectra, in the sideband and outside."""
+    position, one = spectrum_along(real, carrier)
+    other = spectrum_along(simulated, carrier)[1]
+    filled = (one > 0) & (other > 0)
+    gap = np.log10(other[filled] / one[filled])
+    length = float(np.hypot(*carrier))
+    inside = np.abs(position[filled] - length) < length / 3
+    return tuple(np.sqrt(np.mean(gap[part] ** 2)) for part in (inside, ~inside))
+
+
 def draw_holograms(folder, target):
     """Fit each microscope, simulate cells in it, and compare spectra and noise."""
     figure, axes = plt.subplots(2, 3, figsize=(15, 7.5), layout="constrained")
@@ -157,26 +177,26 @@ def draw_holograms(folder, target):
         phase = torch.as_tensor(retrieved.read(0))[None]
         measured = np.asarray(retrieved.amplitude[0])
         amplitude = torch.as_tensor(measured / np.median(measured))[None]
-        model = model_for(instrument, "off-axis", real.shape)
-        generator = torch.Generator().manual_seed(0)
-        counts = model(phase, amplitude)
-        known = instrument.gain_e_per_count is not None
-        made = detector_for(instrument)(counts, generator) if known else counts
-        simulated = made[0, 0].detach().numpy()
+        exposed, note = assume_gain(instrument)
+        simulated, clean = (
+            simulate(facts, real.shape, phase, amplitude)
+            for facts in (exposed, exposed.replace(scattered_share=0.0))
+        )
         carrier = instrument.sideband_cycles_per_px
         side = min(96, *real.shape)
-        for row, (frame, title) in enumerate(
-            ((real, f"{name}, real"), (simulated, "simulated from its fit"))
-        ):
+        source = "assumed gain" if note else "fitted gain"
+        lines = (
+            (real, f"{name}, real", {"lw": 1.2, "zorder": 3}),
+            (simulated, f"simulated from its fit, {source}", {"lw": 2.2}),
+            (clean, "the same without scattered light", {"lw": 0.9, "ls": ":"}),
+        )
+        for frame, title, style in lines:
             position, power = spectrum_along(frame, carrier)
-            label = f"{title}: noise {noise_of(frame):.4f} of the mean"
-            axes[0, column].semilogy(position, power, label=label, lw=1.2 + 0.6 * row)
-        one, other = (spectrum_along(f, carrier)[1] for f in (real, simulated))
-        filled = (one > 0) & (other > 0)
-        gap = np.log10(other[filled] / one[filled])
-        length = float(np.hypot(*carrier))
-        inside = np.abs(position[filled] - length) < length / 3
-        near, far = (np.sqrt(np.mean(gap[part] ** 2)) for part in (inside, ~inside))
+            label = f"{title}: noise {noise_of(frame):.4f}"
+            axes[0, column].semilogy(position, power, label=label, **style)
+        axes[0, column].set_ylim(bottom=1e-5)
+        near, far = distances(real, simulated, carrier)
+        far_before = distances(real, clean, carrier)[1]
         axes[0, column].set_title(
             f"power along the carrier: rms {near:.2f} decades in the sideband, "
             f"{far:.2f} outside",
@@ -196,10 +216,12 @@ def draw_holograms(folder, target):
         )
         axes[1, column].set_title("left real, right simulated (a corner)", fontsize=10)
         axes[1, column].set_axis_off()
+        share, band = instrument.scattered_share, instrument.scattered_cycles_per_px
         print(
-            f"{name}: spectrum rms {near:.2f} decades in the sideband, {far:.2f} "
-            "outside; noise/mean real "
-            f"{noise_of(real):.4f}, simulated {noise_of(simulated):.4f}"
+            f"{name}: scattered light {share:.4f} within {band:.3f} cycles/px; "
+            f"spectrum rms {near:.2f} decades in the sideband, {far:.2f} outside "
+            f"(without scattered light {far_before:.2f}); noise/mean real "
+            f"{noise_of(real):.4f}, simulated {noise_of(simulated):.4f}. {note}"
         )
     save(figure, target)
 

@@ -103,6 +103,9 @@ class Instrument:
     background_rad
         Phase of an empty field as ``(i, j, value)`` terms ``value P_i(y) P_j(x)`` of
         Legendre polynomials, y and x running from -1 to 1 over the frame.
+    scattered_share, scattered_cycles_per_px
+        Of a hologram's scattered light: its power over that of the object wave, and the
+        standard deviation of its Gaussian power spectrum.
     analyser_gains, analyser_angle_errors_deg
         Of the polarization camera's pixels at 0, 45, 90, 135 degrees.
     extinction_ratio
@@ -132,6 +135,8 @@ class Instrument:
     dark_counts: float | None = None
     unevenness: tuple[tuple[int, int, float], ...] = ()
     background_rad: tuple[tuple[int, int, float], ...] = ()
+    scattered_share: float | None = None
+    scattered_cycles_per_px: float | None = None
     analyser_gains: tuple[float, float, float, float] | None = None
     analyser_angle_errors_deg: tuple[float, float, float, float] | None = None
     extinction_ratio: float | None = None
@@ -242,8 +247,9 @@ _POSITIVE = (
     "frame_interval_s",
     "brightness_counts",
     "gain_e_per_count",
+    "scattered_cycles_per_px",
 )
-_NOT_NEGATIVE = ("read_noise_e", "dark_counts")
+_NOT_NEGATIVE = ("read_noise_e", "dark_counts", "scattered_share")
 _HIGHEST_ORDER = 20
 
 

@@ -6,7 +6,7 @@ import torch
 from napari_qpm.acquisition import Handedness, Instrument, ReferenceWave
 from napari_qpm.errors import MissingMetadataError, ModalityError, UnknownNameError
 from napari_qpm.physics.chromatic import ChromaticBrightfield
-from napari_qpm.physics.models import detector_for, model_for
+from napari_qpm.physics.models import assume_gain, detector_for, model_for
 from napari_qpm.physics.off_axis import OffAxisInterferometer
 from napari_qpm.physics.polarization import PolarizationCamera
 
@@ -109,3 +109,32 @@ def test_detector_takes_what_is_known():
     assert detector.saturation_counts == 4095
     with pytest.raises(MissingMetadataError, match="gain_e_per_count"):
         detector_for(Instrument())
+
+
+def test_scattered_light_of_the_instrument_is_simulated():
+    instrument = Instrument(
+        sideband_cycles_per_px=(0.1, -0.2),
+        scattered_share=0.02,
+        scattered_cycles_per_px=0.1,
+    )
+    model = model_for(instrument, "off-axis", SHAPE)
+    assert float(model.scattered_share) == pytest.approx(0.02)
+    assert float(model.scattered_cycles_per_px) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("bits", "saturation"), [(8, 255), (12, 4095), (None, 4095)])
+def test_unknown_gain_is_assumed_aloud_and_never_noiseless(bits, saturation):
+    assumed, note = assume_gain(Instrument(bit_depth=bits, brightness_counts=66))
+    assert assumed.gain_e_per_count == pytest.approx(15_000 / saturation)
+    assert "is unknown: assumed" in note
+    counts = detector_for(assumed)(
+        torch.full((1, 1, 64, 64), 66.0), torch.Generator().manual_seed(0)
+    )
+    # Shot noise alone, and rounding where there are bits.
+    expected = 66 * saturation / 15_000 + (0 if bits is None else 1 / 12)
+    assert float(counts.var()) == pytest.approx(expected, rel=0.1)
+
+
+def test_known_gain_is_kept_without_a_note():
+    known = Instrument(gain_e_per_count=2.0)
+    assert assume_gain(known) == (known, "")

@@ -82,7 +82,7 @@ def test_simulated_reference_matches_the_recorded_one(shared_data):
     recorded = recording.reference[0].astype(float)
     inner = (slice(20, -20), slice(20, -20))
     match = np.corrcoef(simulated[inner].ravel(), recorded[inner].ravel())[0, 1]
-    # Speckle, which the simulation lacks, is the rest.
+    # Speckle, whose pattern is another one, is the rest.
     assert match > 0.85
 
 
@@ -132,3 +132,12 @@ def test_photographs_of_a_polarization_camera(shared_data, name):
         # An eighth of it is saturated, and what is left is no linear camera.
         assert fit.report["saturated_share"].value == pytest.approx(0.13, abs=0.01)
         assert fit.unknown["gain_e_per_count"]
+
+
+def test_scattered_light_of_real_holograms_lies_between_their_orders(hologram_fit):
+    name, fit = hologram_fit
+    share = fit.instrument.scattered_share
+    # 0.2 to 0.9 % of the object's light; the spectrum is read off in docs/simulation.md.
+    assert 0.001 < share < 0.02, name
+    assert 0.1 < fit.instrument.scattered_cycles_per_px < 0.3
+    assert fit.report["scattered_share"].uncertainty < 0.25 * share

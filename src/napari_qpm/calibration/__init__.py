@@ -1,10 +1,9 @@
 """Fit the instrument: what a user's own recordings tell of their microscope.
 
-`simulate_with` goes the other way, from an instrument to recordings.
+`napari_qpm.specimens.simulate` goes the other way, from an instrument to recordings.
 """
 
-from napari_qpm.calibration.exposure import simulate_with
 from napari_qpm.calibration.finding import Finding
 from napari_qpm.calibration.fit import InstrumentFit, fit_instrument
 
-__all__ = ["Finding", "InstrumentFit", "fit_instrument", "simulate_with"]
+__all__ = ["Finding", "InstrumentFit", "fit_instrument"]

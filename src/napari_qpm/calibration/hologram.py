@@ -19,6 +19,7 @@ from napari_qpm.calibration.empty_field import (
     sign_finding,
 )
 from napari_qpm.calibration.finding import Finding
+from napari_qpm.calibration.scattered_light import fit_scattered_light
 from napari_qpm.jobs import CancelToken
 
 __all__ = ["fit_holograms"]
@@ -66,6 +67,7 @@ def fit_holograms(
         **light_findings(light, mask, dark),
         "background_rad": _background(field),
     }
+    found |= fit_scattered_light(empty, carrier, found["visibility"], dark)
     support = _support(frame, carrier, wrapped, sign.value)
     verdict, optics = optics_of(support, acquisition.instrument)
     shown = "Radius at which the sideband of the first frame "

@@ -9,11 +9,12 @@ from napari_qpm.physics.chromatic import ChromaticBrightfield, Coherence
 from napari_qpm.physics.detector import Detector
 from napari_qpm.physics.learned import DiffractiveNetwork, FourierFilter, demagnify
 from napari_qpm.physics.legendre import coefficient_matrix, legendre_surface
-from napari_qpm.physics.models import detector_for, model_for
+from napari_qpm.physics.models import assume_gain, detector_for, model_for
 from napari_qpm.physics.off_axis import OffAxisInterferometer
 from napari_qpm.physics.polarization import PolarizationCamera, sample_mosaic
 from napari_qpm.physics.propagation import propagate, propagation_kernel
 from napari_qpm.physics.pupil import Pupil
+from napari_qpm.physics.scattering import scattered_wave
 from napari_qpm.physics.zernike import noll_orders, zernike, zernike_surface
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "OffAxisInterferometer",
     "PolarizationCamera",
     "Pupil",
+    "assume_gain",
     "bayer_mosaic",
     "coefficient_matrix",
     "demagnify",
@@ -36,6 +38,7 @@ __all__ = [
     "propagate",
     "propagation_kernel",
     "sample_mosaic",
+    "scattered_wave",
     "zernike",
     "zernike_surface",
 ]

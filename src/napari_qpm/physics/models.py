@@ -16,7 +16,10 @@ from napari_qpm.physics.legendre import coefficient_matrix
 from napari_qpm.physics.off_axis import OffAxisInterferometer
 from napari_qpm.physics.polarization import ANGLES_DEG, PolarizationCamera
 
-__all__ = ["detector_for", "model_for"]
+__all__ = ["assume_gain", "detector_for", "model_for"]
+
+ASSUMED_FULL_WELL_E = 15_000.0
+"""Electrons of a saturated pixel of a usual microscope camera."""
 
 
 def model_for(
@@ -81,12 +84,38 @@ def detector_for(instrument: Instrument, **values: Any) -> Detector:
     return Detector(**known | values)
 
 
+def assume_gain(instrument: Instrument) -> tuple[Instrument, str]:
+    """Return an instrument whose gain is known, and what was assumed for it.
+
+    Where no recording tells the gain, a simulation must not be free of noise: the
+    camera is taken for photon-limited, with a usual full well at its highest count.
+
+    Returns
+    -------
+    instrument
+        As it was, if its gain is known.
+    note
+        One sentence for the user; empty when nothing was assumed.
+    """
+    if instrument.gain_e_per_count is not None:
+        return instrument, ""
+    bits = instrument.bit_depth or 12
+    gain = ASSUMED_FULL_WELL_E / ((1 << bits) - 1)
+    note = (
+        f"The gain of the camera is unknown: assumed {gain:.3g} electrons a count, a "
+        f"photon-limited {bits}-bit camera with {ASSUMED_FULL_WELL_E:.0f} electrons in "
+        "a saturated pixel."
+    )
+    return instrument.replace(gain_e_per_count=gain), note
+
+
 def _off_axis(instrument: Instrument) -> dict[str, Any]:
     needed = "A simulated hologram"
     return {
         "carrier_cycles_per_px": instrument.require("sideband_cycles_per_px", needed),
         "phase_sign": instrument.phase_sign or 1,
         **_interference(instrument),
+        **_stated(instrument, "scattered_share", "scattered_cycles_per_px"),
     }
 
 

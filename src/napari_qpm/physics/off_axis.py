@@ -15,6 +15,7 @@ from napari_qpm.physics._optical_model import (
 )
 from napari_qpm.physics.grids import pixel_axes
 from napari_qpm.physics.pupil import Pupil
+from napari_qpm.physics.scattering import scattered_wave
 
 __all__ = ["OffAxisInterferometer"]
 
@@ -25,6 +26,10 @@ class OffAxisInterferometer(FrameModel):
     ``I = B [(1 + A^2) / 2 + V A cos(2 pi (fy y + fx x) + s (phi + background))
     + sum_p V_p cos(2 pi f_p r + psi_p)]``, with pixel numbers y, x from the top left
     one. Every value may have a leading axis of N: one a sample.
+
+    Scattered light is speckle that is added to the object wave ``A exp(i (phi +
+    background))``: power between the orders of the spectrum, and unevenness of the
+    phase that no longer exposure takes away.
 
     Parameters
     ----------
@@ -41,6 +46,11 @@ class OffAxisInterferometer(FrameModel):
         aberrations of both arms.
     parasitic_visibility, parasitic_cycles_per_px, parasitic_phase_rad
         ``(P,)``, ``(P, 2)``, ``(P,)`` of weak straight fringes from reflections.
+    scattered_share, scattered_cycles_per_px
+        Power of the scattered light over that of the object wave of an empty field, and
+        the standard deviation of its Gaussian power spectrum; see `scattered_wave`.
+    scattering_seed
+        Of the speckle pattern, which is the same in every frame of a microscope.
     phase_sign
         s: +1, or -1 if the sideband holds the phase of thicker objects reversed.
     pupil
@@ -61,6 +71,9 @@ class OffAxisInterferometer(FrameModel):
         parasitic_visibility: Any = (),
         parasitic_cycles_per_px: Any = None,
         parasitic_phase_rad: Any = None,
+        scattered_share: Any = 0.0,
+        scattered_cycles_per_px: Any = 0.15,
+        scattering_seed: int = 0,
         phase_sign: int = 1,
         pupil: Pupil | None = None,
         dtype: torch.dtype = torch.float32,
@@ -81,6 +94,8 @@ class OffAxisInterferometer(FrameModel):
             "parasitic_visibility": contrasts,
             "parasitic_cycles_per_px": parasitic_cycles_per_px,
             "parasitic_phase_rad": parasitic_phase_rad,
+            "scattered_share": scattered_share,
+            "scattered_cycles_per_px": scattered_cycles_per_px,
         }
         item_dims = {
             "carrier_cycles_per_px": 1,
@@ -93,9 +108,15 @@ class OffAxisInterferometer(FrameModel):
         super().__init__(values, item_dims, dtype)
         self.shape = (int(shape[0]), int(shape[1]))
         self.phase_sign = int(phase_sign)
+        self.scattering_seed = int(scattering_seed)
         self.pupil = pupil
 
-    def forward(self, phase: Tensor, amplitude: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        phase: Tensor,
+        amplitude: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return mean counts ``(N, 1, Y, X)``.
 
         Parameters
@@ -104,20 +125,27 @@ class OffAxisInterferometer(FrameModel):
             Of the object ``(N, Y, X)`` [rad], positive = thicker than the medium.
         amplitude
             Of the object ``(N, Y, X)``, 1 = no absorption.
+        generator
+            Source of another pattern of scattered light than that of the seed.
         """
         self.check_images("The phase", phase)
         self.check_images("The amplitude", amplitude)
         carrier = self.carrier(phase)
         total = self.with_background(phase)
         visibility = self.image_value("visibility", phase)
-        if self.pupil is None:
+        scattered = self._scattered_wave(phase, generator)
+        if self.pupil is None and scattered is None:
             fringe = torch.cos(carrier + self.phase_sign * total)
             if amplitude is None:
                 pattern = 1 + visibility * fringe
             else:
                 pattern = (1 + amplitude**2) / 2 + visibility * amplitude * fringe
         else:
-            image = self.pupil(phasor(total, amplitude))
+            image = phasor(total, amplitude)
+            if self.pupil is not None:
+                image = self.pupil(image)
+            if scattered is not None:
+                image = image + scattered
             fringe = image.real * torch.cos(carrier)
             fringe = fringe - self.phase_sign * image.imag * torch.sin(carrier)
             pattern = (1 + intensity(image)) / 2 + visibility * fringe
@@ -132,6 +160,18 @@ class OffAxisInterferometer(FrameModel):
     def carrier(self, like: Tensor) -> Tensor:
         """Return the phase ``(N or 1, Y, X)`` [rad] of the straight fringes."""
         return _straight_phase(self.value("carrier_cycles_per_px", like), like)
+
+    def _scattered_wave(
+        self, like: Tensor, generator: torch.Generator | None
+    ) -> Tensor | None:
+        """Return speckle ``(N or 1, Y, X)``, `None` where there is none."""
+        share = self.value("scattered_share", like)
+        if not share.requires_grad and not bool((share > 0).any()):
+            return None
+        if generator is None:
+            generator = torch.Generator().manual_seed(self.scattering_seed)
+        band = self.value("scattered_cycles_per_px", like)
+        return scattered_wave(share, band, like, generator)
 
     def _parasitic_fringes(self, like: Tensor) -> Tensor | float:
         visibility = self.value("parasitic_visibility", like)

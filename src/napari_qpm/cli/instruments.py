@@ -87,7 +87,9 @@ def fit_instrument(
 
 
 def simulate(
-    kind: Annotated[str, typer.Argument(help="polarization, off-axis or phase.")],
+    kind: Annotated[
+        str, typer.Argument(help="polarization, off-axis, chromatic or phase.")
+    ],
     output_folder: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for recording and truth.")
     ],
@@ -104,17 +106,13 @@ def simulate(
     """Write a simulated recording with its truth; --set takes seed, n_frames, …."""
     with command_output(json) as output:
         from napari_qpm.cli.catalogue import sample_values
+        from napari_qpm.instrument_file import load_instrument
         from napari_qpm.specimens import simulate as simulate_sample
         from napari_qpm.specimens import write_sample
 
         options = sample_values(key_values(set_parameter))
-        if instrument is None:
-            simulation = simulate_sample(kind, **options)
-        else:
-            from napari_qpm.calibration import simulate_with
-            from napari_qpm.instrument_file import load_instrument
-
-            simulation = simulate_with(load_instrument(instrument), kind, **options)
+        microscope = None if instrument is None else load_instrument(instrument)
+        simulation = simulate_sample(kind, instrument=microscope, **options)
         if file_format is SampleFormat.TIFF:
             path = write_sample(simulation, output_folder)
         else:

@@ -252,8 +252,8 @@ def _domes(recipe: Recipe, draws: Draws, spread: Tensor) -> Tensor:
 
 
 def unit_ball() -> Tensor:
-    """Return ``(N_HEIGHTS,)`` heights of a ball, slightly rounded at the rim."""
-    return (1 - _distances() ** 2).clamp(min=0) ** 0.52
+    """Return ``(N_HEIGHTS,)`` heights of a ball that its cortex softens at the rim."""
+    return (1 - _distances() ** 2).clamp(min=0) ** 0.65
 
 
 def _disc_heights(draws: Draws, is_round: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ _CHURN_UM_PER_S = 0.05 / 60
 _SWAY_S = 5400.0
 _DRIFT_S = 4 * 3600.0
 _FRAMES_AT_ONCE = 16
+_BALL_RIM_UM = RECIPES[CellKind.ROUNDED].rim_um
+_BALL_TEXTURE = 0.25
+"""What is left of a cell's unevenness when it is round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,8 @@ class TimeLapseSettings(LifePace):
         Distance that centres keep from the border, in radii; 0 = it may cut cells.
     first_division_s
         When the first cell divides [s]; None = by chance, as all others.
+    rounded_index_step
+        Of rounded cells over the medium; None = as the kind does.
     blur_um
         Standard deviation of the optical blur.
     """
@@ -69,6 +74,7 @@ class TimeLapseSettings(LifePace):
     spacing: float = 0.95
     margin: float = 0.0
     first_division_s: float | None = None
+    rounded_index_step: float | None = None
     blur_um: float = 0.3
 
     def __post_init__(self) -> None:
@@ -164,8 +170,11 @@ def simulate_time_lapse(
 def _settle(settings: TimeLapseSettings, draws: Draws) -> Population:
     """Return the first generation."""
     recipe = RECIPES[settings.kind]
-    # Rounding up condenses a cell.
-    index_step = 1.25 * recipe.index_step[1]
+    index_step = settings.rounded_index_step
+    if index_step is None:
+        # Rounding up condenses a cell: the middle of what `draw_mitotic` draws.
+        low, high = recipe.index_step
+        index_step = 0.5 * (1.1 * low + 1.25 * high)
     ball = (3 * ALPHA_UM3_PER_PG / (4 * math.pi * index_step)) ** (1 / 3)
     spread = 0.0
     if recipe.density_pg_um2 > 0:
@@ -249,6 +258,8 @@ class _Bank:
     other_outline: Tensor
     pieces: Bodies
     sway: Tensor
+    is_flat: bool
+    """Whether a ball stands over the rims of its neighbours."""
 
     @classmethod
     def draw(cls, kind: CellKind, count: int, draws: Draws) -> "_Bank":
@@ -258,6 +269,7 @@ class _Bank:
             other_outline=draw_live(kind, count, draws, all_spread=True).outline,
             pieces=draw_dead(kind, count, draws),
             sway=draws.angle(count),
+            is_flat=kind is CellKind.ADHERENT,
         )
 
     def pose(self, moment: _Moment, population: Population, field: int) -> Bodies:
@@ -283,6 +295,7 @@ class _Bank:
         # The spread cell keeps its own direction; a ball turns to its axis unseen.
         angle = torch.where(rounded > 0.99, moment.axis[chosen], bodies.angle)
         half = 1 - furrow * (1 - 0.5 ** (1 / 3))
+        calm = _BALL_TEXTURE + (1 - _BALL_TEXTURE) * flat[:, 0]
         return bodies.replace(
             field=torch.full_like(rows, field),
             cell=moment.label[chosen],
@@ -295,12 +308,15 @@ class _Bank:
             outline=outline,
             height=flat * bodies.height + (1 - flat) * unit_ball(),
             sheet=bodies.sheet * flat[:, 0],
+            rim_um=bodies.rim_um * flat[:, 0] + _BALL_RIM_UM * (1 - flat[:, 0]),
             parting=torch.where(is_parting, furrow, 0.0),
             plate=plate * rounded,
             nucleus=nucleus,
             nucleoli=bodies.nucleoli * flat[:, 0],
-            coarse=bodies.coarse * (0.4 + 0.6 * flat[:, 0]),
-            vesicles=bodies.vesicles * (0.4 + 0.6 * flat[:, 0]),
+            coarse=bodies.coarse * calm,
+            fine=bodies.fine * calm,
+            vesicles=bodies.vesicles * calm,
+            floats=bodies.floats | ((rounded > 0.5) & self.is_flat),
             texture_y=bodies.texture_y + _CHURN_UM_PER_S * time_s,
         )
 

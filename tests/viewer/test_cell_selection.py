@@ -121,6 +121,18 @@ def test_measuring_again_keeps_the_selected_cell(measured, mailbox):
     assert measured.selection.key == (3, 2)
 
 
+def test_looking_at_another_layer_keeps_the_selected_cell(measured, viewer):
+    measured.selection.select_cell(3, 2)
+    track = measured.selection.track
+    viewer.add_points([[0, 0]])
+    assert measured.selection.table is None
+
+    viewer.layers.selection.active = viewer.layers["dish cells"]
+
+    assert measured.selection.key == (3, 2)
+    assert measured.selection.track == track
+
+
 def test_a_cell_outside_of_the_view_is_brought_into_it(measured, viewer):
     camera = viewer.scene.camera
     camera.zoom, camera.center = 400.0, (0.0, 2.0, 2.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.viewer.conftest import CENTRES, cells_phase, make_recording, show_recording
+from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
 from napari_qpm.viewer.drawings import Drawings, ProfileUnit, Tool
 from napari_qpm.viewer.fields import Role, field_of
@@ -98,7 +98,6 @@ def test_a_region_gives_mass_with_an_error_bar(drawings, viewer):
 
     [(number, total)] = drawings.regions()
     y, x = np.mgrid[:48, :64]
-    cy, cx = CENTRES[0]
     inside = (y >= 4) & (y <= 24) & (x >= 6) & (x <= 26)
     own = cells_phase(1)[0][inside].sum()
     pg = own * WAVELENGTH_NM / (2 * np.pi) / 1000 * PIXEL_UM**2 / 0.19

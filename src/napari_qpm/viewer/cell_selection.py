@@ -45,6 +45,7 @@ class CellSelection:
         self.index: CellIndex | None = None
         self.row: int | None = None
         self.track: int | None = None
+        self._last: tuple[pd.DataFrame, int | None, int | None] | None = None
         viewer = workflow.viewer
         viewer.mouse_drag_callbacks.append(self._on_mouse)
         viewer.dims.events.current_step.connect(self._on_step)
@@ -113,9 +114,14 @@ class CellSelection:
         if table is self.table:
             return
         before = self.key
+        if self.table is not None:
+            self._last = (self.table, self.row, self.track)
         self.table, self.row, self.track = table, None, None
         self.index = None if table is None else CellIndex(table)
-        if before is not None and self.index is not None:
+        if self._last is not None and table is self._last[0]:
+            # Another layer was selected in between, perhaps for a moment only.
+            self.row, self.track = self._last[1:]
+        elif before is not None and self.index is not None:
             self.row = self.index.row(*before)
             if self.row is not None and self.index.is_linked:
                 self.track = int(self.index.track[self.row])

@@ -20,6 +20,9 @@ __all__ = ["ColourBox"]
 
 LEGEND_COLORS = 32
 LEGEND_HEIGHT = 14
+LEGEND_WIDTH = 50
+BOX_WIDTH = 62
+COMBO_WIDTH = 90
 
 
 class Legend(QWidget):
@@ -29,6 +32,7 @@ class Legend(QWidget):
         super().__init__(parent)
         self._colors: list[QColor] = []
         self.setFixedHeight(LEGEND_HEIGHT)
+        self.setMinimumWidth(LEGEND_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def show_colors(self, colors: NDArray[np.float64]) -> None:
@@ -44,6 +48,19 @@ class Legend(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), gradient)
         painter.end()
+
+
+class _LimitBox(FloatBox):
+    """One end of the range, in four digits."""
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setButtonSymbols(FloatBox.ButtonSymbols.NoButtons)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number as the user reads it."""
+        return f"{value:.4g}"
 
 
 class ColourBox(QWidget):
@@ -69,16 +86,15 @@ class ColourBox(QWidget):
         self.colormap.setObjectName("colour_map")
         self.colormap.setToolTip("Colours from low to high.")
         self.colormap.addItems(COLORMAPS)
-        self.low, self.high = FloatBox(), FloatBox()
+        self.low, self.high = _LimitBox(), _LimitBox()
+        self.colormap.setMaximumWidth(COMBO_WIDTH)
         for box, name, tip in (
             (self.low, "colour_low", "Value of the first colour and below."),
             (self.high, "colour_high", "Value of the last colour and above."),
         ):
             box.setObjectName(name)
             box.setToolTip(tip)
-            box.setButtonSymbols(FloatBox.ButtonSymbols.NoButtons)
-            box.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            box.setMaximumWidth(76)
+            box.setFixedWidth(BOX_WIDTH)
         self.legend = Legend()
         self.legend.setObjectName("colour_legend")
         self._scale = QWidget()

@@ -9,7 +9,7 @@ from napari_qpm.viewer.workflow import Workflow
 
 __all__ = ["PlotsPanel"]
 
-HEIGHT = 300
+HEIGHT = 210
 
 
 class PlotsPanel(QWidget):

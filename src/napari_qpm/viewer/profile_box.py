@@ -137,7 +137,8 @@ class ProfileBox(QWidget):
             sentences = [HINT if drawings.is_ready else EMPTY]
         self.totals.setText("\n".join(sentences))
         self.totals.setVisible(bool(sentences))
-        self.save.setEnabled(line is not None or bool(sentences) and drawings.is_ready)
+        has_regions = drawings.is_ready and bool(drawings.regions())
+        self.save.setEnabled(line is not None or has_regions)
 
     def save_to(self, path: Path) -> None:
         """Write picture, numbers of line and regions, and what made them."""

@@ -102,10 +102,10 @@ def _opening(
         )
     path = repr(str(recording.path))
     if n_fields > 1:
+        choice = f"field for field in fields if field.name == {recording.name!r}"
         lines = [
             f"fields = qpm.open_all({path}, modality={modality!r})",
-            "recording = next(field for field in fields "
-            f"if field.name == {recording.name!r})",
+            f"recording = next({choice})",
         ]
         return _Opening([], lines), COPIED
     line = f"recording = qpm.open({path}, modality={modality!r})"

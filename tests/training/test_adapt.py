@@ -23,18 +23,20 @@ CARRIER = (0.21, 0.17)
 CPU = torch.device("cpu")
 
 
-def own_frame(sign=1, height=1.2):
+def own_frame(sign=1, height=1.2, bend=0.0):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    surface = bend * (np.linspace(-1, 1, SHAPE[0])[:, None] ** 2 + np.zeros(SHAPE))
     distance = np.hypot(y - 40, x - 60) / 30
     phase = height * np.clip(1 - distance**2, 0, None) ** 2
     straight = 2 * np.pi * (CARRIER[0] * y + CARRIER[1] * x)
-    fringes = 300 * np.exp(1j * (straight + sign * phase))
+    fringes = 300 * np.exp(1j * (straight + sign * phase + surface))
     return OwnFrame(
         hologram=(1000 + 2 * fringes.real).astype(np.float32),
         fringes=fringes.astype(np.complex64),
         phase=phase.astype(np.float32),
         carrier=CARRIER,
         phase_sign=sign,
+        surface=surface.astype(np.float32) if bend else None,
     )
 
 
@@ -56,9 +58,9 @@ def stream(frames, **changes):
     return OwnFrameStream(tuple(frames), domain(**changes), 3, CPU, 6)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_every_sample_shows_the_phase_that_it_is_labelled_with(sign):
-    batch = stream([own_frame(sign)]).batch(0)
+@pytest.mark.parametrize(("sign", "bend"), [(1, 0.0), (-1, 0.0), (1, 5.0), (-1, 5.0)])
+def test_every_sample_shows_the_phase_that_it_is_labelled_with(sign, bend):
+    batch = stream([own_frame(sign, bend=bend)]).batch(0)
     assert batch.inputs.shape == (6, 3, 64, 64)
     seen = torch.atan2(batch.inputs[:, 2], batch.inputs[:, 1])
     known = 12 * batch.target[:, 0]
@@ -83,6 +85,12 @@ def test_samples_are_cut_from_all_frames_and_places():
     inputs = stream([low, high]).batch(0).inputs
     # Frames are normalised, so brightness does not tell them apart; places do.
     assert len({float(one[0, 0, 0]) for one in inputs}) == 6
+
+
+def test_part_of_a_frame_keeps_its_layers_together():
+    part = own_frame(bend=1.0).columns(20, 100)
+    assert part.hologram.shape == part.surface.shape == (SHAPE[0], 80)
+    assert np.array_equal(part.phase, own_frame().phase[:, 20:100])
 
 
 def test_raw_input_is_turned_with_its_phase():

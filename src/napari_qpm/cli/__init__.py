@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_qpm.cli import checking, evaluating, models, processing, tools
+from napari_qpm.cli import adapting, checking, evaluating, models, processing, tools
 from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ checking.register(app)
 evaluating.register(app)
 tools.register(app)
 models.register(app)
+adapting.register(app)
 
 
 @app.callback()

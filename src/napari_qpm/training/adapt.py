@@ -108,6 +108,8 @@ class OwnFrame:
         ``(fy, fx)`` [cycles/px] of the sideband that the fringes are of.
     phase_sign
         -1 if that sideband holds the phase of thicker objects reversed.
+    surface
+        ``(Y, X)`` [rad] that the front end takes out of the mixed fringes, if any.
     """
 
     hologram: FloatImage
@@ -115,13 +117,27 @@ class OwnFrame:
     phase: FloatImage
     carrier: tuple[float, float]
     phase_sign: int = 1
+    surface: FloatImage | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.hologram.shape, self.fringes.shape, self.phase.shape}
+        if self.surface is not None:
+            shapes.add(self.surface.shape)
         if len(shapes) != 1 or self.hologram.ndim != 2:
             raise ParameterError(
                 f"Hologram, fringes and phase are of one size (Y, X), not {shapes}."
             )
+
+    def columns(self, first: int, last: int) -> "OwnFrame":
+        """Return the part from one column to another."""
+        surface = self.surface
+        return dataclasses.replace(
+            self,
+            hologram=self.hologram[:, first:last],
+            fringes=self.fringes[:, first:last],
+            phase=self.phase[:, first:last],
+            surface=None if surface is None else surface[:, first:last],
+        )
 
     def digest(self) -> str:
         """Return a short fingerprint of what it holds."""
@@ -161,19 +177,7 @@ class OwnFrameStream:
         self.domain, self.seed = domain, int(seed)
         self.device, self.batch_size = device, int(batch_size)
         self._frames = frames
-        self._layers = [
-            torch.from_numpy(
-                np.stack(
-                    [
-                        one.hologram,
-                        one.fringes.real,
-                        one.fringes.imag,
-                        np.nan_to_num(one.phase),
-                    ]
-                ).astype(np.float32)
-            ).to(device)
-            for one in frames
-        ]
+        self._layers = [_layers(frame).to(device) for frame in frames]
         self._pool_number = -1
         self._pool: PhaseObjects | None = None
 
@@ -209,12 +213,17 @@ class OwnFrameStream:
             octant = Octant.of((fy, fx))
             image = octant.apply(hologram)[None, None].contiguous()
             return normalise_frames(image), octant.apply(phase)[None]
-        hologram, phase, carrier = self._turned(hologram, phase, carrier, dice)
+        images = torch.stack([hologram, phase, part[4]])
+        images, carrier = self._turned(images, carrier, dice)
         error = self.domain.carrier_error_bins * dice.uniform(-1, 1, 2)
         guess = carrier + error / torch.tensor(self.domain.shape)
-        image = hologram[None, None].contiguous()
-        mixed = heterodyne(image, guess.to(self.device), frame.phase_sign)
-        return mixed, phase[None]
+        mixed = heterodyne(
+            images[None, :1].contiguous(),
+            guess.to(self.device),
+            frame.phase_sign,
+            images[2] if frame.surface is not None else None,
+        )
+        return mixed, images[1:2]
 
     def _crop(self, layers: Tensor, dice: Dice) -> Tensor:
         start = [
@@ -249,17 +258,17 @@ class OwnFrameStream:
         return highest * cells
 
     def _turned(
-        self, hologram: Tensor, phase: Tensor, carrier: Tensor, dice: Dice
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return all three mirrored and transposed by chance; the carrier follows."""
+        self, images: Tensor, carrier: Tensor, dice: Dice
+    ) -> tuple[Tensor, Tensor]:
+        """Return images mirrored and transposed by chance; the carrier follows."""
         carrier = carrier.clone()
         for axis in (0, 1):
             if dice.integer(2):
-                hologram, phase = hologram.flip(axis), phase.flip(axis)
+                images = images.flip(axis + 1)
                 carrier[axis] = -carrier[axis]
         if self.domain.shape[0] == self.domain.shape[1] and dice.integer(2):
-            hologram, phase, carrier = hologram.T, phase.T, carrier.flip(0)
-        return hologram, phase, carrier
+            images, carrier = images.transpose(1, 2), carrier.flip(0)
+        return images, carrier
 
     def _cells(self, number: int) -> PhaseObjects:
         if self._pool is None or self._pool_number != number:
@@ -275,6 +284,14 @@ class OwnFrameStream:
                 )
             self._pool_number = number
         return self._pool
+
+
+def _layers(frame: OwnFrame) -> Tensor:
+    """Return ``(5, Y, X)``: hologram, fringes (two), phase and surface."""
+    surface = np.zeros_like(frame.phase) if frame.surface is None else frame.surface
+    parts = [frame.hologram, frame.fringes.real, frame.fringes.imag]
+    parts += [np.nan_to_num(frame.phase), surface]
+    return torch.from_numpy(np.stack(parts).astype(np.float32))
 
 
 class _MixedStream:

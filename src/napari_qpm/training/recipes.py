@@ -7,7 +7,7 @@ from typing import Any
 from napari_qpm.errors import ParameterError, UnknownNameError
 from napari_qpm.registry import Entry, Registry
 
-__all__ = ["RECIPES", "make_recipe"]
+__all__ = ["RECIPES", "make_recipe", "with_settings"]
 
 RECIPES = Registry(
     "recipe",
@@ -46,11 +46,19 @@ def make_recipe(name: str, settings: Mapping[str, Any] | None = None) -> Any:
     ParameterError
         A value does not fit.
     """
-    return _changed(RECIPES[name].load()(), dict(settings or {}))
+    return with_settings(RECIPES[name].load()(), dict(settings or {}))
 
 
-def _changed(config: Any, values: dict[str, Any]) -> Any:
-    """Return a config with new values in it and in the configs that it holds."""
+def with_settings(config: Any, values: Mapping[str, Any]) -> Any:
+    """Return a config with new values in it and in the configs that it holds.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such setting.
+    ParameterError
+        A value does not fit.
+    """
     groups: dict[str, dict[str, Any]] = {}
     known = _fields(config)
     for name, value in values.items():

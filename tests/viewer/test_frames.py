@@ -92,10 +92,10 @@ def test_small_series_stay_in_memory():
 
 
 def test_work_on_disk_equals_work_in_memory(recording, monkeypatch):
-    from napari_qpm.viewer import frames
+    from napari_qpm.viewer import fills
 
     in_memory = retrieve_frames(Pipeline(), recording, range(3), CancelToken(), ignore)
-    monkeypatch.setattr(frames, "MEMORY_LIMIT_BYTES", 0)
+    monkeypatch.setattr(fills, "MEMORY_LIMIT_BYTES", 0)
     on_disk = retrieve_frames(Pipeline(), recording, range(3), CancelToken(), ignore)
 
     assert isinstance(on_disk.phase_map.phase, zarr.Array)

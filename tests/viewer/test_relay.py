@@ -18,6 +18,23 @@ def test_progress_is_passed_on_at_most_once_an_interval():
     assert len(delivered) == 1
 
 
+def test_the_last_news_of_a_burst_arrives_late_but_arrives():
+    arrived = threading.Event()
+    delivered = []
+
+    def deliver():
+        delivered.append(1)
+        if len(delivered) == 2:
+            arrived.set()
+
+    relay = Relay(lambda call: call(), deliver, min_interval_s=0.02)
+    for _ in range(20):
+        relay(status(JobState.RUNNING))
+
+    assert arrived.wait(5)
+    assert len(delivered) == 2
+
+
 def test_the_end_and_cancelling_are_never_held_back():
     delivered = []
     relay = Relay(lambda call: call(), lambda: delivered.append(1), min_interval_s=60)

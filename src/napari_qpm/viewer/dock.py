@@ -214,7 +214,10 @@ class QPMDock(QWidget):
         if status.reason is FinishReason.COMPLETED:
             self._last = f"{title}: done in {status.elapsed_s:.1f} s."
         elif status.reason is FinishReason.CANCELLED:
-            self._last = f"{title}: cancelled, nothing was changed."
+            kept = self.workflow.note
+            self._last = (
+                f"{title}: cancelled{'.' if kept else ', nothing was changed.'}"
+            )
 
     def _on_table(self) -> None:
         # Small screens: bring the table into view, after it got its size.

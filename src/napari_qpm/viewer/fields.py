@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.provenance import Step
+from napari_qpm.viewer.settings import StepName
 
 if TYPE_CHECKING:
     import pandas as pd
     from napari.layers import Layer
 
     from napari_qpm.viewer.comparison import ComparedFrame
+    from napari_qpm.viewer.fills import Fill
     from napari_qpm.viewer.runs import Run
     from napari_qpm.viewer.verdicts import CheckedFrame
 
@@ -88,6 +90,7 @@ class FieldOfView:
         self.cells_step: Step | None = None
         self.outlines: dict[int, Any] = {}
         self.done: dict[Role, frozenset[int]] = {}
+        self.unfinished: dict[StepName, Fill] = {}
         self.runs: dict[str, Run] = {}
         self._layers: dict[Role, weakref.ref[Layer]] = {}
 
@@ -110,6 +113,9 @@ class FieldOfView:
         """Forget the layer of this role and free what only it showed."""
         self._layers.pop(role, None)
         self.done.pop(role, None)
+        step = {Role.PHASE: StepName.RETRIEVE, Role.CELLS: StepName.SEGMENT}.get(role)
+        if step is not None:
+            self.unfinished.pop(step, None)
         if role is Role.PHASE:
             self.phase_map, self.checked, self.is_outdated = None, None, False
         if role is Role.CELLS:

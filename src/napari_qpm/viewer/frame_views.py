@@ -82,6 +82,8 @@ class FrameView:
         Returns the frame ``(Y, X)`` of a number, or `None` while it is not there.
     blank
         Value of frames that are not there.
+    write
+        Replaces the frame of a number; without it, the array is read-only.
     """
 
     ndim = 3
@@ -92,10 +94,11 @@ class FrameView:
         dtype: Any,
         read: Callable[[int], NDArray[Any] | None],
         blank: float = np.nan,
+        write: Callable[[int, NDArray[Any]], None] | None = None,
     ):
         self.shape = shape
         self.dtype = np.dtype(dtype)
-        self._read = read
+        self._read, self._write = read, write
         self._blank = np.full(shape[1:], blank, dtype)
 
     @property
@@ -130,6 +133,12 @@ class FrameView:
         if np.ndim(first) == 0:
             return self.frame(range(self.shape[0])[int(first)])[rest]
         return np.asarray(self)[index]
+
+    def __setitem__(self, t: int, picture: NDArray[Any]) -> None:
+        """Replace frame `t`."""
+        if self._write is None:
+            raise TypeError("These frames are read-only.")
+        self._write(range(self.shape[0])[t], picture)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype)

@@ -2,29 +2,39 @@
 
 The passes are those of `pipeline.stages`, with memory in place of a folder, so that
 the viewer shows what the command line writes. Series too large for memory go to a
-temporary zarr array; napari then reads finished frames and never computes any.
+temporary zarr array, or a folder that the user chose (`fills`); napari then reads
+finished frames and never computes any.
 """
 
-import shutil
 import tempfile
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.jobs import CancelToken, ReportProgress
 from napari_qpm.provenance import Step
+from napari_qpm.viewer.fills import (
+    Fill,
+    Filling,
+    FolderStore,
+    MemoryStore,
+    Outlines,
+    allocate,
+    open_folder,
+    outlines_of,
+)
+from napari_qpm.viewer.layers import phase_limits
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from napari_qpm.io.ome_zarr import ResultStore
     from napari_qpm.pipeline import Pipeline
+    from napari_qpm.pipeline.steps import Retrieval
 
 __all__ = [
     "FrameLabels",
@@ -36,26 +46,7 @@ __all__ = [
     "segment_frames",
 ]
 
-MEMORY_LIMIT_BYTES = 1 << 30
 EDITED = "edited_by_hand"
-
-
-Outlines = dict[int, tuple[int, int, int]]
-
-
-def outlines_of(labels: NDArray[np.integer]) -> Outlines:
-    """Return a fingerprint of every cell of a frame ``(Y, X)``, by its label.
-
-    Two moments of the pixel numbers: they change with any pixel that is added, removed
-    or moved, and cost a fraction of a copy.
-    """
-    inside = np.flatnonzero(labels)
-    values, cells = np.unique(np.ravel(labels)[inside], return_inverse=True)
-    area = np.bincount(cells)
-    first = np.bincount(cells, inside)
-    second = np.bincount(cells, inside.astype(np.int64) ** 2 % 1_000_003)
-    moments = zip(area.tolist(), map(int, first), map(int, second), strict=True)
-    return dict(zip(values.tolist(), moments, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,11 +61,14 @@ class FramePhase:
         The computed ones.
     problems
         Frames that could not be retrieved, and why.
+    limits
+        Display limits for all frames, found off the GUI thread.
     """
 
     phase_map: PhaseMap
     frames: frozenset[int]
     problems: dict[int, str] = field(default_factory=dict)
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,97 +96,18 @@ class FrameLabels:
     problems: dict[int, str] = field(default_factory=dict)
 
 
-class MemoryStore:
-    """What the passes of a pipeline need of a result store, without a folder.
-
-    Parameters
-    ----------
-    n_frames
-        Frames of the recording.
-    wanted
-        Frames to work on; all others count as finished.
-    phase, labels
-        Arrays ``(T, Y, X)`` that are read and filled.
-    notes
-        What the retrieval found in each frame.
-    """
-
-    def __init__(
-        self,
-        n_frames: int,
-        wanted: Iterable[int],
-        *,
-        phase: Any = None,
-        labels: Any = None,
-        notes: Iterable[dict[str, Any]] = (),
-    ):
-        self.phase, self.labels = phase, labels
-        self.notes: dict[int, dict[str, Any]] = dict(enumerate(notes))
-        self._wanted = frozenset(wanted)
-        others = set(range(n_frames)) - self._wanted
-        self._finished = {"phase": set(others), "labels": set(others)}
-
-    def finished(self, kind: str) -> set[int]:
-        """Return the frames that need no work."""
-        return set(self._finished[kind])
-
-    def write_phase(
-        self, t: int, phase: NDArray[np.float32], notes: dict[str, Any]
-    ) -> None:
-        """Keep the phase of a frame and what was found in it."""
-        self.phase[t] = phase
-        self.notes[t] = notes
-        self._finished["phase"].add(t)
-
-    def write_labels(self, t: int, labels: NDArray[np.int32]) -> None:
-        """Keep the cells of a frame."""
-        self.labels[t] = labels
-        self._finished["labels"].add(t)
-
-    def read_phase(self, t: int) -> NDArray[np.float32]:
-        """Return the phase of a frame ``(Y, X)``."""
-        return np.asarray(self.phase[t], np.float32)
-
-    def read_labels(self, t: int) -> NDArray[np.int32]:
-        """Return the cells of a frame ``(Y, X)``; none in frames that nobody wants."""
-        if t not in self._wanted:
-            return np.zeros(self.labels.shape[1:], np.int32)
-        return np.asarray(self.labels[t], np.int32)
-
-
-def allocate(
-    shape: tuple[int, int, int], dtype: Any, fill: float, limit: int | None = None
-) -> Any:
-    """Return an array ``(T, Y, X)`` full of `fill`, in memory or in a temporary zarr.
-
-    Parameters
-    ----------
-    limit
-        Bytes above which the array goes to disk; it is removed with the array.
-    """
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if n_bytes <= (MEMORY_LIMIT_BYTES if limit is None else limit):
-        return np.full(shape, fill, dtype)
-    import zarr
-
-    folder = tempfile.mkdtemp(prefix="napari-qpm-")
-    array = zarr.create_array(
-        folder, shape=shape, chunks=(1, *shape[1:]), dtype=dtype, fill_value=fill
-    )
-    weakref.finalize(array, shutil.rmtree, folder, ignore_errors=True)
-    return array
-
-
 def retrieve_frames(
     pipeline: "Pipeline",
     acquisition: Acquisition,
     frames: Iterable[int],
     token: CancelToken,
     report: ReportProgress,
+    filling: "Filling | None" = None,
 ) -> FramePhase:
     """Return the phase of these frames, computed on all cores.
 
-    A whole series is made consistent afterwards when the pipeline says so.
+    A whole series is made consistent afterwards when the pipeline says so, and is kept
+    in a fill that can be looked at and continued.
 
     Raises
     ------
@@ -202,29 +117,67 @@ def retrieve_frames(
     from napari_qpm.pipeline import retrieve_step, stages
     from napari_qpm.pipeline.workers import start_workers
 
+    filling = filling or Filling()
     wanted, n_frames = sorted(frames), acquisition.n_frames
     is_series = len(wanted) == n_frames
     retrieval = retrieve_step(pipeline, acquisition, token)
     if is_series:
-        first = stages.first_usable_frame(retrieval, token)
+        fill, first = _phase_fill(pipeline, retrieval, filling, token)
     else:
         first = wanted[0], retrieval.frame(wanted[0], token)
-    context = first[1].replace(history=(*retrieval.acquisition.history, retrieval.step))
-    phase = allocate((n_frames, *context.shape[1:]), np.float32, np.nan)
-    store = MemoryStore(
-        n_frames, wanted, phase=phase, notes=({} for _ in range(n_frames))
-    )
+        fill = _new_fill("", retrieval, first[1], wanted)
+    store, context = fill.store, fill.context
     with start_workers() as workers:
         stage = stages.Stage(_as_store(store), n_frames, workers, token, report)
         stages.retrieve_frames(stage, retrieval, first)
         if pipeline.stabilise and is_series:
             with tempfile.TemporaryDirectory() as folder:
                 stages.level_frames(stage, Path(folder) / "levels", context.unit)
-    phase_map = stages.without_frames(context).replace(
-        phase=phase, frame_notes=tuple(store.notes[t] for t in range(n_frames))
-    )
     problems = stages.problems(_as_store(store))
-    return FramePhase(phase_map, frozenset(wanted) - set(problems), problems)
+    made = frozenset(wanted) - set(problems)
+    phase_map = fill.phase_map()
+    return FramePhase(phase_map, made, problems, phase_limits(phase_map, made))
+
+
+def _phase_fill(
+    pipeline: "Pipeline",
+    retrieval: "Retrieval",
+    filling: "Filling",
+    token: CancelToken,
+) -> tuple[Fill, tuple[int, PhaseMap]]:
+    """Return the fill of a series, continued or new, and its first frame."""
+    from napari_qpm.pipeline import stages
+
+    earlier = filling.earlier
+    if earlier is not None and earlier.finished("phase"):
+        filling.open(earlier)
+        return earlier, earlier.first()
+    first = stages.first_usable_frame(retrieval, token)
+    if filling.folder is None:
+        n_frames = retrieval.acquisition.n_frames
+        fill = _new_fill(filling.key, retrieval, first[1], range(n_frames))
+    else:
+        fill = open_folder(filling.key, pipeline, retrieval, first[1], filling.folder)
+    filling.open(fill, phase_limits(first[1], [0]))
+    return fill, first
+
+
+def _new_fill(
+    key: str, retrieval: "Retrieval", first: PhaseMap, wanted: Iterable[int]
+) -> Fill:
+    from napari_qpm.pipeline import stages
+
+    n_frames = retrieval.acquisition.n_frames
+    history = (*retrieval.acquisition.history, retrieval.step)
+    context = stages.without_frames(first.replace(history=history))
+    shape = (n_frames, *first.shape[1:])
+    store = MemoryStore(
+        n_frames,
+        wanted,
+        phase=allocate(shape, np.float32, np.nan),
+        notes=({} for _ in range(n_frames)),
+    )
+    return Fill(key, store, context, shape)
 
 
 def segment_frames(
@@ -233,26 +186,34 @@ def segment_frames(
     frames: Iterable[int],
     token: CancelToken,
     report: ReportProgress,
+    filling: "Filling | None" = None,
 ) -> FrameLabels:
     """Return the cells of these frames of a phase, computed on all cores."""
     from napari_qpm.pipeline import segment_step, stages
     from napari_qpm.pipeline.workers import start_workers
 
+    filling = filling or Filling()
     wanted = frozenset(frames)
     segmentation = segment_step(pipeline)
-    labels = allocate(phase_map.shape, np.int32, 0)
-    store = MemoryStore(
-        phase_map.n_frames, wanted, phase=phase_map.phase, labels=labels
-    )
+    context = stages.without_frames(phase_map)
+    fill = filling.earlier
+    if fill is None:
+        labels = allocate(phase_map.shape, np.int32, 0)
+        store = MemoryStore(
+            phase_map.n_frames, wanted, phase=phase_map.phase, labels=labels
+        )
+        fill = Fill(filling.key, store, context, phase_map.shape)
+    else:
+        store = fill.store
+    filling.open(fill)
     with start_workers() as workers:
         stage = stages.Stage(
             _as_store(store), phase_map.n_frames, workers, token, report
         )
-        context = stages.without_frames(phase_map)
         problems = stages.segment_frames(stage, context, segmentation)
     made = wanted - set(problems)
-    outlines = {t: outlines_of(np.asarray(labels[t])) for t in sorted(made)}
-    return FrameLabels(labels, made, segmentation.step, outlines, problems)
+    outlines = {t: store.outlines[t] for t in sorted(made)}
+    return FrameLabels(store.labels, made, segmentation.step, outlines, problems)
 
 
 def measure_frames(
@@ -307,6 +268,6 @@ def _are_edited(
     return [now[t].get(label) != outlines.get(t, {}).get(label) for t, label in rows]
 
 
-def _as_store(store: MemoryStore) -> "ResultStore":
-    # The passes use the six methods above and nothing else of a result store.
+def _as_store(store: MemoryStore | FolderStore) -> "ResultStore":
+    # The passes use the six methods of these stores and nothing else.
     return cast("ResultStore", store)

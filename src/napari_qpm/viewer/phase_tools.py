@@ -1,8 +1,11 @@
 """Below the Phase step: follow the slider, show what led to the phase, the spectrum."""
 
+from pathlib import Path
+
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -81,9 +84,17 @@ class PhaseTools(QWidget):
         self.fold.setDuration(0)
         self.fold.layout().setContentsMargins(0, 0, 0, 0)
         self.fold.addWidget(self.spectrum)
+        self.keep = QPushButton("Keep in…")
+        self.keep.setObjectName("keep_button")
+        self.keep.setToolTip(
+            "Choose a folder for the phase of all frames (OME-Zarr). A series that is "
+            "cancelled or crashes can then be continued on another day. Otherwise "
+            "results are temporary."
+        )
         row = QHBoxLayout()
         row.addWidget(self.follow)
         row.addStretch()
+        row.addWidget(self.keep)
         row.addWidget(self.show_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -92,6 +103,7 @@ class PhaseTools(QWidget):
         layout.addWidget(self.note)
         layout.addWidget(self.fold)
         self.follow.toggled.connect(self._on_follow)
+        self.keep.clicked.connect(self._on_keep)
         self.menu.triggered.connect(self._on_action)
         self.fold.toggled.connect(self._on_fold)
         preview.changed.connect(self.refresh)
@@ -109,11 +121,17 @@ class PhaseTools(QWidget):
         self.follow.setChecked(preview.is_following)
         self.follow.blockSignals(False)
         acquisition = workflow.acquisition
-        self.follow.setVisible(acquisition is not None and acquisition.n_frames > 1)
+        is_series = acquisition is not None and acquisition.n_frames > 1
+        self.follow.setVisible(is_series)
+        self.keep.setVisible(is_series)
+        self.keep.setEnabled(is_ready)
         self.show_button.setEnabled(is_ready)
         for kind, action in self._actions.items():
             action.setChecked(kind in preview.extras)
         told = preview.note or unwrapping_in_words(self._notes())
+        folder = workflow.results_folder
+        if folder is not None and is_series:
+            told = f"{told} All frames are kept in {folder.name}.".strip()
         self.note.setText(told)
         self.note.setVisible(bool(told))
         has_sideband = self.sideband.is_available
@@ -132,6 +150,16 @@ class PhaseTools(QWidget):
 
     def _on_follow(self, is_on: bool) -> None:
         self._preview.is_following = is_on
+
+    def _on_keep(self) -> None:
+        known = self._workflow.results_folder
+        name = QFileDialog.getExistingDirectory(
+            self,
+            "Keep the phase of all frames in…",
+            "" if known is None else str(known),
+        )
+        self._workflow.results_folder = Path(name) if name else None
+        self.refresh()
 
     def _on_action(self, action: object) -> None:
         kind = Kind(action.data())  # type: ignore[attr-defined]

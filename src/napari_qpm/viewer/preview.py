@@ -80,6 +80,7 @@ class Preview:
         self._is_following = True
         self._is_active = False
         self._is_closed = False
+        self._is_waiting = False
         self._field: weakref.ref[FieldOfView] | None = None
         self._maker: FrameMaker | None = None
         self._t, self._direction = 0, 1
@@ -195,7 +196,7 @@ class Preview:
             self.layers.remove(kind)
         if (
             maker is not None
-            and before is not maker
+            and (before is not maker or self._is_waiting)
             and (self._is_active or self._extras)
         ):
             self._ask()
@@ -233,7 +234,11 @@ class Preview:
     def _ask(self) -> None:
         """Ask for what is wanted of the shown frame; the newest request counts."""
         maker = self._current_maker()
-        if maker is None or self._is_closed or not (self._is_active or self._extras):
+        if self._is_closed or not (self._is_active or self._extras):
+            return
+        self._is_waiting = maker is None
+        if maker is None:
+            # A job runs; asked again when it has ended.
             return
         t = self._t
         wanted = [

@@ -45,13 +45,32 @@ class Relay:
         self._min_interval_s = min_interval_s
         self._lock = threading.Lock()
         self._last = float("-inf")
+        self._late: threading.Timer | None = None
 
     def __call__(self, status: Status) -> None:
-        """Pass `status` on unless it is mere progress and comes too soon."""
+        """Pass `status` on; mere progress that comes too soon waits its time."""
         now = time.monotonic()
         with self._lock:
-            too_soon = now - self._last < self._min_interval_s
-            if status.state is JobState.RUNNING and too_soon:
+            left = self._last + self._min_interval_s - now
+            if status.state is JobState.RUNNING and left > 0:
+                self._pass_on_later(left)
                 return
             self._last = now
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+        self._post(self._deliver)
+
+    def _pass_on_later(self, seconds: float) -> None:
+        """Let the last news of a burst arrive even if none come after it."""
+        if self._late is None:
+            self._late = threading.Timer(seconds, self._pass_on)
+            self._late.daemon = True
+            self._late.start()
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if self._late is None:
+                return
+            self._late, self._last = None, time.monotonic()
         self._post(self._deliver)

@@ -48,7 +48,7 @@ def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) ->
     field.phase_map = phase_map
     field.done[Role.PHASE] = frozenset(frames)
     field.table, field.is_outdated = None, False
-    limits = phase_limits(phase_map, frames)
+    limits = result.limits or phase_limits(phase_map, frames)
     placed = geometry_of(field).zoomed(phase_map.grid_scale).keywords()
     if layer is None:
         recording = field.layer(Role.RECORDING)
@@ -87,6 +87,15 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
     layer = present(viewer, field, Role.CELLS)
     known = field.done.get(Role.CELLS, frozenset())
     field.table = None
+    if layer is not None and layer.data is labels:
+        # Shown while it was filling.
+        field.done[Role.CELLS] = known | frames
+        field.cells_step = result.step
+        field.outlines |= result.outlines
+        layer.editable = True
+        layer.refresh()
+        layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
+        return
     if layer is not None and not frames >= known and _can_join(field, layer, result):
         field.outlines |= result.outlines
         field.done[Role.CELLS] = known | frames

@@ -95,6 +95,12 @@ class StepBox(QWidget):
         availability = workflow.availability(step)
         self.button.setEnabled(availability.is_ready)
         self.button.setToolTip(availability.reason)
+        resumable = workflow.resumable(step)
+        self.button.setText(
+            ACTIONS[step]
+            if resumable is None
+            else "Continue ({} of {})".format(*resumable)
+        )
         font = self.button.font()
         font.setBold(workflow.next_step() is step)
         self.button.setFont(font)

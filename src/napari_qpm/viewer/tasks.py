@@ -10,6 +10,15 @@ from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.viewer.adoption import examine
 from napari_qpm.viewer.fields import FieldOfView, Role
+from napari_qpm.viewer.filling_layers import (
+    cells_key,
+    follow_cells,
+    follow_phase,
+    keep_cells,
+    keep_phase,
+    phase_key,
+)
+from napari_qpm.viewer.fills import Filling
 from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
 from napari_qpm.viewer.results import show_cells, show_phase
 from napari_qpm.viewer.runs import note_run, pipeline_as_run
@@ -47,11 +56,18 @@ class Task:
     commit
         Takes the result on the thread that owns the layers, after success only, and
         returns what the user should know, if anything.
+    update
+        Called there now and then while the job runs.
+    keep
+        Called there instead of `commit` after a cancel or an error; returns what is
+        kept, if anything.
     """
 
     title: str
     work: Callable[[CancelToken, ReportProgress], Any]
     commit: Callable[[Any], str]
+    update: Callable[[], None] = lambda: None
+    keep: Callable[[], str] = lambda: ""
 
 
 def retrieve_task(
@@ -60,21 +76,38 @@ def retrieve_task(
     pipeline: "Pipeline",
     frames: Iterable[int],
     shown: int = 0,
+    folder: Path | None = None,
 ) -> Task:
-    """Return the task that shows the phase of these frames and checks the shown one."""
+    """Return the task that shows the phase of these frames and checks the shown one.
+
+    Parameters
+    ----------
+    folder
+        Where a whole series is kept; temporary by default.
+    """
     recording, wanted = field.acquisition, tuple(frames)
+    key = phase_key(pipeline, recording)
+    filling = Filling(key, field.unfinished.get(StepName.RETRIEVE), folder)
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
-        made = retrieve_frames(pipeline, recording, wanted, token, report)
+        made = retrieve_frames(pipeline, recording, wanted, token, report, filling)
         return made, check_shown(made.phase_map, made.frames, shown, token, report)
 
     def commit(result: Any) -> str:
         made, field.checked = result
+        if filling.fill is not None:
+            field.unfinished.pop(StepName.RETRIEVE, None)
         show_phase(viewer, field, made)
         note_run(field, StepName.RETRIEVE, pipeline, made.frames)
         return _problems_in_words("retrieved", made.problems)
 
-    return Task("Retrieve phase", work, commit)
+    return Task(
+        "Retrieve phase",
+        work,
+        commit,
+        update=lambda: follow_phase(viewer, field, filling),
+        keep=lambda: keep_phase(viewer, field, filling, pipeline),
+    )
 
 
 def segment_task(
@@ -98,15 +131,30 @@ def segment_task(
             "frames, first."
         )
 
+    from napari_qpm.pipeline import segment_step
+
+    key = cells_key(pipeline, phase_map, frozenset(wanted))
+    filling = Filling(key, field.unfinished.get(StepName.SEGMENT))
+    is_series = len(wanted) > 1
+    step = segment_step(pipeline).step
+
     def work(token: CancelToken, report: ReportProgress) -> Any:
-        return segment_frames(pipeline, phase_map, wanted, token, report)
+        return segment_frames(pipeline, phase_map, wanted, token, report, filling)
 
     def commit(result: Any) -> str:
+        field.unfinished.pop(StepName.SEGMENT, None)
         show_cells(viewer, field, result)
         note_run(field, StepName.SEGMENT, pipeline, result.frames)
         return _problems_in_words("segmented", result.problems)
 
-    return Task("Segment cells", work, commit)
+    def update() -> None:
+        if is_series:
+            follow_cells(viewer, field, filling, step)
+
+    def keep() -> str:
+        return keep_cells(viewer, field, filling, pipeline) if is_series else ""
+
+    return Task("Segment cells", work, commit, update=update, keep=keep)
 
 
 def measure_task(

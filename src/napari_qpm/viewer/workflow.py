@@ -19,6 +19,7 @@ from napari_qpm.viewer.adoption import adopt, assume_layout
 from napari_qpm.viewer.cell_selection import CellSelection
 from napari_qpm.viewer.colouring import Colouring
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, unwrap
+from napari_qpm.viewer.filling_layers import phase_key
 from napari_qpm.viewer.layers import place_layers
 from napari_qpm.viewer.relay import Post, Relay, call_now
 from napari_qpm.viewer.results import present
@@ -93,6 +94,7 @@ class Workflow:
         self.problem = ""
         self.note = ""
         self.job: Job[Any] | None = None
+        self.results_folder: Path | None = None
         self._post = post
         self._prepare = before_job
         self._queue: list[tuple[StepName, Scope]] = []
@@ -290,7 +292,23 @@ class Workflow:
         role = Role.PHASE if step is StepName.RETRIEVE else Role.CELLS
         if role is Role.PHASE and field.is_outdated:
             return False
+        if self.resumable(step) is not None:
+            return False
         return present(self.viewer, field, role) is not None
+
+    def resumable(self, step: StepName) -> tuple[int, int] | None:
+        """Return frames done and wanted of a series that a step would continue."""
+        field = self.field
+        fill = None if field is None else field.unfinished.get(step)
+        if field is None or fill is None or self.job is not None:
+            return None
+        if step is StepName.RETRIEVE:
+            if fill.key != phase_key(self.pipeline(), field.acquisition):
+                return None
+            done = len(fill.finished("phase"))
+        else:
+            done = len(field.done.get(Role.CELLS, ()))
+        return (done, fill.shape[0]) if done else None
 
     def run(self, step: StepName, scope: Scope = Scope.ALL) -> None:
         """Start a step as a job; does nothing when it is not available."""
@@ -368,7 +386,14 @@ class Workflow:
         assert field is not None
         if step is StepName.RETRIEVE:
             shown = self.current_frame()
-            return retrieve_task(self.viewer, field, self.pipeline(), frames, shown)
+            return retrieve_task(
+                self.viewer,
+                field,
+                self.pipeline(),
+                frames,
+                shown,
+                self.results_folder,
+            )
         if step is StepName.SEGMENT:
             return segment_task(self.viewer, field, self.pipeline(), frames)
         return measure_task(self.viewer, field, self.pipeline(), frames)
@@ -396,6 +421,7 @@ class Workflow:
         status = job.status
         self.progressed.emit(status)
         if status.reason is None:
+            task.update()
             return
         self.job, self.note = None, ""
         try:
@@ -410,6 +436,7 @@ class Workflow:
             self.note = task.commit(job.result)
             return
         self._queue.clear()
+        self.note = task.keep()
         if status.reason is FinishReason.FAILED and status.error is not None:
             self._fail(status.error, job.title)
 

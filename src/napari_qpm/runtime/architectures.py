@@ -50,10 +50,10 @@ _WIDTH_NAMES = {"sparse-mask": "depth"}
 
 
 _ACTIVATION_BYTES = {
-    "nas-prnet": {"onnx": 400, "torch": 900},
-    "super-prnet": {"onnx": 400, "torch": 900},
-    "u-net": {"onnx": 1800, "torch": 2400},
-    "sparse-mask": {"onnx": 1000, "torch": 1500},
+    "nas-prnet": {"onnx": 330, "torch": 370},
+    "super-prnet": {"onnx": 330, "torch": 370},
+    "u-net": {"onnx": 2100, "torch": 2250},
+    "sparse-mask": {"onnx": 930, "torch": 900},
 }
 _REFERENCE_WIDTH = 64
 

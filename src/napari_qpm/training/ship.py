@@ -28,6 +28,7 @@ def export_training(
     title: str | None = None,
     metrics: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    half_graph: bool = True,
 ) -> Model:
     """Write the best weights of a training as a model, and return it.
 
@@ -43,6 +44,8 @@ def export_training(
         Held-out scores; those of the validation are there anyway.
     overwrite
         Replace an earlier model in this folder.
+    half_graph
+        Whether to write the graph in half precision for graphics cards, too.
 
     Raises
     ------
@@ -71,7 +74,9 @@ def export_training(
         "training": _history(record),
         "metrics": {"validation": record["best"]["scores"], **(metrics or {})},
     }
-    return save_model(folder, fields, network, overwrite=overwrite)
+    return save_model(
+        folder, fields, network, overwrite=overwrite, half_graph=half_graph
+    )
 
 
 def _record(folder: Path) -> dict[str, Any]:

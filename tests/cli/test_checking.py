@@ -39,3 +39,25 @@ def test_check_names_a_frame_that_is_not_there(
     outcome = qpm_command("check", recording, "--frame", 7)
     assert outcome.code == 1
     assert "there is no frame 7" in outcome.stderr
+
+
+def test_given_phase_is_judged_instead_of_a_retrieved_one(
+    qpm_command: Run, recording: Path
+) -> None:
+    truth = recording.parent / "truth" / "phase.npy"
+    outcome = qpm_command("check", recording, "--phase", truth, "--json")
+    assert outcome.code == 0, outcome.stderr
+    (found,) = outcome.events[-1]["recordings"]
+    for frame in found["frames"]:
+        assert 0.9 < frame["residual"]["score"] < 1.1
+
+
+def test_given_phase_belongs_to_one_recording(
+    qpm_command: Run, hologram: Path, recording: Path
+) -> None:
+    truth = hologram.parent / "truth" / "phase.npy"
+    outcome = qpm_command("check", hologram, recording, "--phase", truth)
+    assert outcome.code == 1
+    assert "of one recording" in outcome.stderr
+    outcome = qpm_command("check", recording, "--phase", truth)
+    assert "has 3. Give the phase of this recording" in outcome.stderr

@@ -31,6 +31,26 @@ def test_simulate_writes_zarr_with_truth_beside_it(
     assert phase.read(0)[0][inside].mean() > 2 * phase.read(0)[0].mean() > 0
 
 
+@pytest.mark.parametrize("kind", ["polarization", "off-axis", "chromatic"])
+def test_truth_beside_a_simulation_explains_it_at_the_noise_floor(
+    qpm_command: Run, tmp_path: Path, kind: str
+) -> None:
+    made = qpm_command(
+        *("simulate", kind, "-o", tmp_path, "--json", "--set", "n_frames=1"),
+        *("--set", "shape=[256, 256]", "--set", "n_cells=1"),
+    )
+    assert made.code == 0, made.stderr
+    recording = qpm.open(made.events[-1]["path"])
+    assert recording.modality is qpm.Modality(kind)
+    assert recording.shape == (1, 3 if kind == "chromatic" else 1, 256, 256)
+    truth = tmp_path / "truth" / "phase.ome.zarr"
+    found = qpm_command("check", recording.path, "--phase", truth, "--json")
+    assert found.code == 0, found.stderr
+    (frame,) = found.events[-1]["recordings"][0]["frames"]
+    assert 0.9 < frame["residual"]["score"] < 1.1
+    assert frame["residual"]["verdict"] == "good"
+
+
 def test_simulate_writes_tiff_when_asked(qpm_command: Run, tmp_path: Path) -> None:
     outcome = qpm_command(
         *("simulate", "phase", "-o", tmp_path, "--format", "tiff", "--json"),
@@ -39,6 +59,17 @@ def test_simulate_writes_tiff_when_asked(qpm_command: Run, tmp_path: Path) -> No
     assert outcome.code == 0, outcome.stderr
     assert outcome.events[-1]["path"].endswith(".ome.tif")
     assert np.load(tmp_path / "truth" / "phase.npy").shape == (2, 96, 96)
+
+
+def test_colours_are_channels_of_the_tiff(qpm_command: Run, tmp_path: Path) -> None:
+    outcome = qpm_command(
+        *("simulate", "chromatic", "-o", tmp_path, "--format", "tiff", "--json"),
+        *("--set", "n_frames=2", "--set", "shape=[96, 96]", "--set", "n_cells=1"),
+    )
+    assert outcome.code == 0, outcome.stderr
+    recording = qpm.open(outcome.events[-1]["path"])
+    assert recording.modality is qpm.Modality.CHROMATIC
+    assert recording.shape == (2, 3, 96, 96)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from napari_qpm.viewer.fields import field_of
 
 
-@pytest.mark.parametrize("kind", ["polarization", "off-axis", "phase"])
+@pytest.mark.parametrize("kind", ["polarization", "off-axis", "chromatic", "phase"])
 def test_a_sample_opens_calibrated_and_live(viewer, plugins, kind):
     [layer] = viewer.open_sample("napari-qpm", kind)
 

@@ -1,5 +1,7 @@
 """The command that says how far the phase of recordings can be trusted."""
 
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +18,10 @@ from napari_qpm.cli.options import (
     key_values,
 )
 from napari_qpm.cli.output import Output, command_output
+from napari_qpm.errors import ParameterError
 
 if TYPE_CHECKING:
-    from napari_qpm.acquisition import Acquisition
+    from napari_qpm.acquisition import Acquisition, PhaseMap
     from napari_qpm.checks import Checks
 
 __all__ = ["register"]
@@ -42,6 +45,14 @@ def check(
     frame: Annotated[
         list[int] | None, typer.Option("--frame", help="Only this frame; repeatable.")
     ] = None,
+    phase: Annotated[
+        Path | None,
+        typer.Option(
+            "--phase",
+            help="Judge this phase of one recording, retrieving none; in radians "
+            "where the file states no unit.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Retrieve phase and say how far it can be trusted; nothing is written."""
@@ -50,36 +61,65 @@ def check(
 
         known = instrument_values(set_instrument)
         parameters = key_values(set_parameter)
+        if phase is not None and (len(inputs) > 1 or engine or parameters):
+            raise ParameterError(
+                "--phase judges the given phase of one recording: leave --engine, "
+                "--set and other recordings away."
+            )
         records, texts = [], []
         for path in inputs:
             for acquisition in open_all(
                 path, modality=modality, reference=reference, **known
             ):
-                found = _check(output, acquisition, engine, parameters, frame)
+                phase_map = _phase_of(acquisition, phase, engine, parameters)
+                found = _check(output, phase_map, frame)
                 frames = [{"frame": t, **one.to_dict()} for t, one in found.items()]
                 records.append({"name": acquisition.name, "frames": frames})
                 texts.append(_describe(acquisition.name, found))
         output.result({"recordings": records}, "\n\n".join(texts))
 
 
-def _check(
-    output: Output,
+def _phase_of(
     acquisition: "Acquisition",
+    given: Path | None,
     engine: str | None,
     parameters: dict[str, Any],
-    frames: list[int] | None,
+) -> "PhaseMap":
+    """Return the phase that is to be judged: retrieved, or read from a file."""
+    from napari_qpm.acquisition import PhaseUnit
+    from napari_qpm.checks.residual import as_phase_map
+    from napari_qpm.io import open_acquisition
+    from napari_qpm.retrieval import retrieve
+
+    if given is None:
+        return retrieve(acquisition, engine, **parameters)
+    images = open_acquisition(given, modality="phase")
+    if images.instrument.phase_unit in (None, PhaseUnit.UNKNOWN):
+        images = images.with_instrument(phase_unit=PhaseUnit.RADIANS)
+    read = retrieve(images, "as-is")
+    scale = (
+        acquisition.shape[2] / read.shape[1],
+        acquisition.shape[3] / read.shape[2],
+    )
+    return as_phase_map(
+        acquisition,
+        dataclasses.replace(read, acquisition=acquisition, grid_scale=scale),
+    )
+
+
+def _check(
+    output: Output, phase_map: "PhaseMap", frames: list[int] | None
 ) -> dict[int, "Checks"]:
     from napari_qpm.checks import check_frame
     from napari_qpm.jobs import Progress
-    from napari_qpm.retrieval import retrieve
 
-    phase_map = retrieve(acquisition, engine, **parameters)
+    acquisition = phase_map.acquisition
     wanted = sorted(set(frames)) if frames else range(acquisition.n_frames)
     found = {}
     for done, t in enumerate(wanted, start=1):
         output.token.raise_if_cancelled()
         acquisition.read(t)  # a frame that does not exist is named before any work
-        found[t] = check_frame(phase_map.acquisition, phase_map, t)
+        found[t] = check_frame(acquisition, phase_map, t)
         output.report(Progress(done, len(wanted), "frames", "Checking the phase"))
     return found
 

@@ -3,6 +3,7 @@
 from napari_qpm.viewer.layers import LayerTuple, recording_layer
 
 __all__ = [
+    "chromatic_sample",
     "off_axis_sample",
     "phase_sample",
     "polarization_sample",
@@ -25,6 +26,11 @@ def polarization_sample() -> list[LayerTuple]:
 def off_axis_sample() -> list[LayerTuple]:
     """Return an off-axis hologram of cells with its cell-free reference."""
     return sample_layers("off-axis")
+
+
+def chromatic_sample() -> list[LayerTuple]:
+    """Return colour pictures of cells in which focus depends on the colour."""
+    return sample_layers("chromatic")
 
 
 def phase_sample() -> list[LayerTuple]:

@@ -60,8 +60,15 @@ def place(
     radii = torch.full((n_fields, width), _EMPTY_UM)
     table[field, slot], radii[field, slot] = position, radius
     low, high = -torch.full((2,), margin_um), size_um + margin_um
-    for _ in range(n_steps):
-        table = push_apart(table, radii, spacing).clamp(min=low, max=high)
+    room = torch.as_tensor(spacing).expand(n_fields)
+    # Image by image: pairs grow with the square of the cells, and in one batch every
+    # image would have as many as the fullest.
+    for image, length in enumerate(members.tolist()):
+        some = table[image : image + 1, :length]
+        wide = radii[image : image + 1, :length]
+        for _ in range(n_steps if length else 0):
+            some = push_apart(some, wide, room[image]).clamp(min=low, max=high)
+        table[image, :length] = some[0]
     return table[field, slot]
 
 

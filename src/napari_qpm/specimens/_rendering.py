@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_qpm.specimens._bodies import N_DIRECTIONS, N_HEIGHTS, Bodies
+from napari_qpm.specimens._cpu import Tables, has_kernels, over_images, texture_table
 from napari_qpm.specimens._settings import ALPHA_UM3_PER_PG
 from napari_qpm.specimens._textures import (
     COARSE,
@@ -242,6 +244,8 @@ def closeness(
 ) -> Tensor:
     """Return ``(N, Y, X)`` how near the next outline is: 1 at it, `limit` far away."""
     bodies, _, canvas = _make_canvas(bodies, n_fields, shape, pixel_um, limit)
+    if has_kernels(canvas.device):
+        return _closeness_by_kernel(bodies, canvas, limit)
     pixels = _collect(bodies, canvas, limit)
     nearest = canvas.full(int(limit * _CLOSENESS_STEPS))
     steps = (pixels.g.clamp(min=0) * _CLOSENESS_STEPS).long()
@@ -266,6 +270,11 @@ def render(
     """
     mass = bodies.mass_pg.clone()
     bodies, rows, canvas = _make_canvas(bodies, n_fields, shape, pixel_um, 1.0)
+    if has_kernels(canvas.device):
+        opd_um, owner, drawn = _render_by_kernel(bodies, canvas, sheet, keeps_mass)
+        mass[rows] = drawn
+        owner = torch.cat([rows.new_full((1,), -1), rows])[owner]
+        return Rendering(opd_um, owner, mass)
     pixels = _collect(bodies, canvas)
     winners = canvas.crop(_winners(bodies, pixels, canvas))
     is_empty = winners == _NOBODY
@@ -287,6 +296,70 @@ def render(
     )
     opd_um = (canvas.crop(opd).double() / _FIXED_POINT).float()
     return Rendering(opd_um, owner, mass)
+
+
+def _closeness_by_kernel(bodies: Bodies, canvas: Canvas, limit: float) -> Tensor:
+    """Return what `closeness` does."""
+    from napari_qpm.specimens._kernels import nearest_outlines
+
+    tables = Tables.of(bodies, canvas.n_fields, canvas.pixel_um, limit)
+    nearest = torch.full((canvas.n_fields, *canvas.shape), limit)
+    over_images(
+        nearest_outlines,
+        canvas.n_fields,
+        tables.first,
+        tables.table,
+        tables.outlines,
+        tables.boxes,
+        np.float32(canvas.pixel_um),
+        nearest.numpy(),
+    )
+    return nearest
+
+
+def _render_by_kernel(
+    bodies: Bodies, canvas: Canvas, sheet: Tensor, keeps_mass: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return optical path, one more than the row of each pixel's body, and masses."""
+    from napari_qpm.specimens._kernels import draw_images
+
+    tables = Tables.of(bodies, canvas.n_fields, canvas.pixel_um, 1.0)
+    size = (canvas.n_fields, *canvas.padded)
+    winners, opd = np.full(size, _NOBODY), np.zeros(size)
+    wanted = bodies.mass_pg.numpy()[tables.order].astype(np.float64)
+    over_images(
+        draw_images,
+        canvas.n_fields,
+        tables.first,
+        tables.table,
+        tables.outlines,
+        tables.heights,
+        tables.boxes,
+        texture_table(sheet),
+        np.float32(canvas.pixel_um),
+        np.float32(1 / TEXEL_UM),
+        canvas.margin,
+        np.float32(_RIVALRY),
+        _CLOSENESS_STEPS,
+        _BODY_BITS,
+        ALPHA_UM3_PER_PG / canvas.pixel_um**2,
+        0.0 if keeps_mass else _LEAST_ROOM,
+        winners,
+        opd,
+        wanted,
+    )
+    m, (height, width) = canvas.margin, canvas.shape
+    inside = (slice(None), slice(m, m + height), slice(m, m + width))
+    seen = winners[inside]
+    row_of = np.append(tables.order + 1, 0)
+    body = np.where(seen == _NOBODY, -1, seen & ((1 << _BODY_BITS) - 1))
+    mass = torch.empty(len(bodies))
+    mass[tables.order] = torch.from_numpy(wanted).float()
+    return (
+        torch.from_numpy(opd[inside]).float(),
+        torch.from_numpy(row_of[body]),
+        mass,
+    )
 
 
 def _volume(height: Tensor, body: Tensor, count: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Jobs: whatever happens inside, listeners hear how it ended."""
 
 import logging
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -278,3 +279,28 @@ def test_token_raises_only_when_cancelled():
     assert token.is_cancelled
     with pytest.raises(JobCancelled):
         token.raise_if_cancelled()
+
+
+def test_result_of_a_child_that_ended_early_is_kept_if_asked(monkeypatch):
+    program = (
+        "import signal, sys, time, json\n"
+        "def end(*_):\n"
+        "    print(json.dumps({'event': 'result', 'steps': 3}), flush=True)\n"
+        "    sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print(json.dumps({'event': 'progress', 'done': 1, 'total': 9,"
+        " 'unit': 'steps', 'message': ''}), flush=True)\n"
+        "time.sleep(30)\n"
+    )
+    original = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **options: original([sys.executable, "-c", program], **options),
+    )
+    token = CancelToken()
+    run = run_command(["adapt"], keeps_result=True)
+    assert run(token, lambda progress: token.cancel())["steps"] == 3
+    token = CancelToken()
+    with pytest.raises(JobCancelled):
+        run_command(["adapt"])(token, lambda progress: token.cancel())

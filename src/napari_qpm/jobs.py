@@ -259,14 +259,15 @@ class Job(Generic[Result]):
 
 
 def run_command(
-    arguments: Sequence[str],
+    arguments: Sequence[str], *, keeps_result: bool = False
 ) -> Callable[[CancelToken, ReportProgress], dict[str, Any]]:
     """Return a job function that runs ``napari-qpm … --json`` in a child process.
 
     The child prints one JSON object a line: progress events
     (``{"event": "progress", "done", "total", "unit", "message"}``), and last its result
     or ``{"event": "error", "message"}``. Cancel terminates the child; the pipeline's
-    restart then continues where it stopped.
+    restart then continues where it stopped. With `keeps_result`, a child that is
+    terminated and ends with a result has done its work.
     """
 
     def run(token: CancelToken, report: ReportProgress) -> dict[str, Any]:
@@ -293,6 +294,8 @@ def run_command(
                     report(Progress(**event))
                 else:
                     last = event
+        if keeps_result and last.get("event") == "result":
+            return last
         token.raise_if_cancelled()
         if child.returncode or last.get("event") == "error":
             message = last.get("message", f"exit status {child.returncode}")

@@ -45,7 +45,7 @@ def test_a_click_compares_and_says_how_far_they_differ(dock, qtbot):
     box = choose_learned(dock)
     button = dock.learned.compare
     assert not dock.learned.isHidden()
-    assert button.text() == "Compare with Fourier demodulation"
+    assert button.text() == "Compare with Fourier"
     assert not button.isEnabled()
     assert "Retrieve" in button.toolTip()
 

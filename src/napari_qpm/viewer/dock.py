@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
+from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.job_box import JobBox
 from napari_qpm.viewer.learned_box import LearnedBox
@@ -82,7 +83,8 @@ class QPMDock(QWidget):
         self.steps = {step: StepBox(workflow, step) for step in StepName}
         self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
         self.phase_tools = PhaseTools(workflow, self.preview)
-        self.learned = LearnedBox(LearnedPhase(workflow))
+        self.adapting = Adapting(workflow, post=self._gui.post)
+        self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
         self.scope = QComboBox()
@@ -148,6 +150,7 @@ class QPMDock(QWidget):
     def _disconnect(self) -> None:
         """Cancel the job and let go of the viewer."""
         self._gui.close()
+        self.adapting.close()
         self.preview.close()
         self.table.close_connections()
         if self.plots_panel is not None:

@@ -3,7 +3,9 @@
 Values go in and out as plain data; the model alone decides what is valid.
 """
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -48,8 +50,14 @@ class FloatBox(QDoubleSpinBox):
 class _Choice:
     """One of an enumeration's or literal's values, or of ``(value, title)`` pairs."""
 
-    def __init__(self, values: list[Any]):
+    def __init__(self, values: list[Any], renew: Callable[[], list[Any]] | None = None):
         self.widget = QComboBox()
+        self._renew = renew
+        self._fill(values)
+        self.changed = self.widget.currentIndexChanged
+
+    def _fill(self, values: list[Any]) -> None:
+        self.widget.clear()
         for value in values:
             if isinstance(value, tuple):
                 plain, text = value
@@ -57,13 +65,15 @@ class _Choice:
                 plain = value.value if isinstance(value, Enum) else value
                 text = str(plain).replace("_", " ").replace("-", " ").capitalize()
             self.widget.addItem(text, plain)
-        self.changed = self.widget.currentIndexChanged
 
     def get(self) -> Any:
         return self.widget.currentData()
 
     def set(self, value: Any) -> None:
         plain = value.value if isinstance(value, Enum) else value
+        if self.widget.findData(plain) < 0 and self._renew is not None:
+            # Something new was installed since the list was made.
+            self._fill(self._renew())
         if self.widget.findData(plain) < 0:
             # Kept, not replaced by another: the engine will say what is wrong with it.
             self.widget.addItem(f"{plain} (not found)", plain)
@@ -168,7 +178,10 @@ class ParameterForm(QWidget):
         layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for name, info in model.model_fields.items():
             choices = model.choices(name)
-            editor = _make_editor(info) if choices is None else _Choice(choices)
+            if choices is None:
+                editor = _make_editor(info)
+            else:
+                editor = _Choice(choices, partial(_choices, model, name))
             editor.widget.setObjectName(name)
             label = QLabel(info.title or name)
             for widget in (label, editor.widget):
@@ -219,6 +232,10 @@ class ParameterForm(QWidget):
     def _show_problem(self, text: str) -> None:
         self._problem.setText(text)
         self._problem.setVisible(bool(text))
+
+
+def _choices(model: type[Parameters], name: str) -> list[tuple[str, str]]:
+    return model.choices(name) or []
 
 
 def _make_editor(info: FieldInfo) -> Editor:

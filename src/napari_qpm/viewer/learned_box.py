@@ -2,6 +2,8 @@
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_qpm.viewer.adapt_panel import AdaptPanel
+from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.learned_phase import LearnedPhase
 
 __all__ = ["LearnedBox"]
@@ -13,12 +15,24 @@ class LearnedBox(QWidget):
     Parameters
     ----------
     learned
-        What can be done.
+        Comparing.
+    adapting
+        Adapting.
     """
 
-    def __init__(self, learned: LearnedPhase, parent: QWidget | None = None):
+    def __init__(
+        self,
+        learned: LearnedPhase,
+        adapting: Adapting,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
         self._learned = learned
+        self.adapt = QPushButton("Adapt to this microscope…")
+        self.adapt.setObjectName("adapt_button")
+        self.adapt.setCheckable(True)
+        self.panel = AdaptPanel(adapting)
+        self.panel.hide()
         self.compare = QPushButton()
         self.compare.setObjectName("compare_button")
         self.compared = QLabel()
@@ -26,22 +40,33 @@ class LearnedBox(QWidget):
         self.compared.setWordWrap(True)
         row = QHBoxLayout()
         row.addWidget(self.compare)
+        row.addWidget(self.adapt)
         row.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.compared)
+        layout.addWidget(self.panel)
         self.compare.clicked.connect(learned.compare)
+        self.adapt.toggled.connect(self._on_adapt)
 
     def refresh(self) -> None:
         """Show what the selected recording and the chosen method allow now."""
         learned = self._learned
         self.setVisible(learned.is_chosen)
         comparing = learned.comparing()
-        self.compare.setText(f"Compare with {learned.classical_title}")
+        title = learned.classical_title.partition(" ")[0]
+        self.compare.setText(f"Compare with {title}")
         self.compare.setEnabled(comparing.is_ready)
         self.compare.setToolTip(comparing.reason)
         compared = learned.compared
         self.compared.setVisible(compared is not None)
         self.compared.setText("" if compared is None else compared.sentence)
+        self.panel.refresh()
+
+    def _on_adapt(self, is_open: bool) -> None:
+        if is_open and not self.panel.name.text():
+            self.panel.offer_name()
+        self.panel.refresh()
+        self.panel.setVisible(is_open)

@@ -1,4 +1,4 @@
-"""What a dock can do with learned phase engines: compare them, and adapt them.
+"""What a dock can do with learned phase: compare it with the classical one.
 
 Free of Qt, like the `Workflow` that it belongs to.
 """
@@ -23,7 +23,7 @@ __all__ = ["LearnedPhase"]
 
 
 class LearnedPhase:
-    """Compares and adapts the learned phase of the selected recording.
+    """Compares the learned phase of the selected recording.
 
     Parameters
     ----------

@@ -95,6 +95,11 @@ class Settings:
             key: value for key, value in set_values.items() if value != defaults[key]
         }
 
+    def change_engine(self, step: StepName, engine: str, **values: Any) -> None:
+        """Change some parameters of an engine, chosen or not."""
+        key = (step, engine)
+        self._values[key] = {**self._values.get(key, {}), **values}
+
     def set_link_values(self, values: Mapping[str, Any]) -> None:
         """Set how cells are followed over time; defaults are left out.
 

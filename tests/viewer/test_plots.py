@@ -83,7 +83,7 @@ def test_a_saved_plot_has_picture_numbers_and_what_made_them(opened, tmp_path):
 
 
 def test_a_folder_that_is_none_is_told(opened, tmp_path, monkeypatch):
-    _, dock, panel = opened
+    _, _, panel = opened
     shown = []
     monkeypatch.setattr("napari_qpm.viewer.dock.show_error", shown.append)
     (tmp_path / "file").write_text("in the way")
@@ -147,7 +147,7 @@ def test_the_script_lands_on_the_clipboard(opened):
 
 
 def test_the_table_shows_rows_of_frame_cell_and_tracks(opened):
-    viewer, dock, _ = opened
+    _, dock, _ = opened
     box = dock.table
 
     def show(place):

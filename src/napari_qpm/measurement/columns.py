@@ -64,6 +64,7 @@ COLUMNS: dict[str, tuple[str, Need]] = {
     "dry_mass_sd_pg": ("pg", Need.MASS),
     "dry_mass_sd_background_pg": ("pg", Need.MASS),
     "dry_mass_sd_mask_pg": ("pg", Need.MASS),
+    "dry_mass_sd_contact_pg": ("pg", Need.MASS),
     "dry_mass_offset_pg": ("pg", Need.MASS),
     "dry_mass_sd_method": ("", Need.MASS),
     "dry_mass_alpha_sd_pg": ("pg", Need.INCREMENT),

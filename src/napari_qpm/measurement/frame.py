@@ -139,6 +139,7 @@ def _mass_columns(
         "dry_mass_sd_pg": errors.total,
         "dry_mass_sd_background_pg": errors.background,
         "dry_mass_sd_mask_pg": errors.mask,
+        "dry_mass_sd_contact_pg": errors.contact,
         "dry_mass_offset_pg": errors.offset,
         "dry_mass_sd_method": [method.value for method in errors.method],
         "mass_density_pg_um2": mass / area_um2,

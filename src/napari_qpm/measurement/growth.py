@@ -1,9 +1,11 @@
 """Speed and growth of linked cells, track by track, and of the population.
 
 Growth is a weighted straight line through the mass (pg/h) or its logarithm (1/h). Its
-standard error starts from the error bars of the mass and grows when the masses scatter
-more than those say, or scatter slowly: neighbouring frames share their outline errors.
-A track ends where its cell divides, so no fit crosses a division.
+standard error follows from the error bars of the mass, and grows when the masses
+scatter more than those say, or scatter slowly. Errors of the background's level and of
+the line between touching cells drift: over a track they look like growth, and no
+scatter betrays them. They enter with whatever correlation over time harms most. A track
+ends where its cell divides, so no fit crosses a division.
 """
 
 from typing import Any, NamedTuple
@@ -27,6 +29,10 @@ FEWEST_POINTS = 4
 """Fewer masses than this give no growth rate: the scatter would not be known."""
 _MOST_CORRELATED = 0.9
 _CONFIDENCE = 0.95
+_CORRELATIONS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
+"""Between neighbouring frames, of errors that drift; the worst is assumed."""
+_DRIFTING = ("dry_mass_sd_background_pg", "dry_mass_sd_contact_pg")
+"""Parts of the error bar of the mass that neighbouring frames share."""
 
 Values = NDArray[np.float64]
 Columns = dict[str, Values]
@@ -59,7 +65,12 @@ class Line(NamedTuple):
 _NO_LINE = Line(np.nan, np.nan, 0)
 
 
-def fit_line(time: Values, values: Values, sd: Values | None = None) -> Line:
+def fit_line(
+    time: Values,
+    values: Values,
+    sd: Values | None = None,
+    drifting_sd: Values | None = None,
+) -> Line:
     """Return the weighted least-squares line through values over time.
 
     Parameters
@@ -69,11 +80,15 @@ def fit_line(time: Values, values: Values, sd: Values | None = None) -> Line:
     sd
         Standard deviation of each value; the weights are its inverse square. `None`,
         or any unknown, weighs all the same and takes the scatter for the error.
+    drifting_sd
+        The part of `sd` that neighbouring values share; none by default.
 
     Notes
     -----
-    The variance of the slope is multiplied by the reduced chi-square where that is
-    above 1, and by ``(1 + r) / (1 - r)``, r the correlation of neighbouring residuals.
+    The variance of the slope is the larger of two. One follows from the error bars:
+    independent parts, and drifting parts with the correlation over time that makes it
+    largest. The other follows from the scatter: the reduced chi-square times
+    ``(1 + r) / (1 - r)``, r the correlation of neighbouring residuals.
     """
     known = np.isfinite(time) & np.isfinite(values)
     x, y = time[known], values[known]
@@ -91,15 +106,37 @@ def fit_line(time: Values, values: Values, sd: Values | None = None) -> Line:
     residual = np.sqrt(weight) * (centred - slope * x)
     squares = (residual**2).sum()
     scatter = squares / freedom
-    if sigma is not None:
-        scatter = max(scatter, 1.0)
     correlation = 0.0
     if squares > 0:
         neighbours = (residual[1:] * residual[:-1]).sum() / squares
         # A line through n points lowers the correlation found by about 1 / n.
         correlation = float(np.clip(neighbours + 1 / len(x), 0, _MOST_CORRELATED))
     slowness = (1 + correlation) / (1 - correlation)
-    return Line(float(slope), float(np.sqrt(scatter * slowness / spread)), freedom)
+    variance = scatter * slowness / spread
+    if sigma is not None:
+        drift = np.zeros_like(x) if drifting_sd is None else drifting_sd[known]
+        stated = _stated_variance(weight * x / spread, sigma, drift)
+        variance = max(variance, stated)
+    return Line(float(slope), float(np.sqrt(variance)), freedom)
+
+
+def _stated_variance(share: Values, sigma: Values, drift: Values) -> float:
+    """Return the variance of a weighted sum whose terms have these errors.
+
+    Parameters
+    ----------
+    share
+        ``(n,)`` weight of each value in the sum.
+    sigma, drift
+        Standard deviation of each value, and the part of it that drifts.
+    """
+    drift = np.clip(np.nan_to_num(drift), 0, sigma)
+    independent = (share**2 * (sigma**2 - drift**2)).sum()
+    if not drift.any():
+        return float(independent)
+    parts, step = share * drift, np.arange(len(share))
+    apart = np.abs(step[:, None] - step[None])
+    return float(independent + max(parts @ (r**apart) @ parts for r in _CORRELATIONS))
 
 
 def growth_columns(table: pd.DataFrame, window_h: float) -> Columns:
@@ -250,24 +287,26 @@ def _windowed_growth(track: pd.DataFrame, time_h: Values, window_h: float) -> Va
     """Return ``(n, 4)``: slope of mass and of log mass around each row, with errors."""
     low = np.searchsorted(time_h, time_h - window_h / 2, side="left")
     high = np.searchsorted(time_h, time_h + window_h / 2, side="right")
-    mass, sd = _masses(track)
-    log_mass, log_sd = _logarithm(mass), None if sd is None else sd / mass
+    mass, sd, drift = _masses(track)
+    log_mass, log_sd, log_drift = _logarithm(mass), _over(sd, mass), _over(drift, mass)
     windows: dict[tuple[int, int], tuple[float, float, float, float]] = {}
     rows = list(zip(low.tolist(), high.tolist(), strict=True))
     for a, b in rows:
         if (a, b) in windows:
             continue
-        linear = fit_line(time_h[a:b], mass[a:b], _part(sd, a, b))
-        relative = fit_line(time_h[a:b], log_mass[a:b], _part(log_sd, a, b))
+        linear = fit_line(time_h[a:b], mass[a:b], _part(sd, a, b), _part(drift, a, b))
+        relative = fit_line(
+            time_h[a:b], log_mass[a:b], _part(log_sd, a, b), _part(log_drift, a, b)
+        )
         windows[a, b] = (linear.slope, linear.error, relative.slope, relative.error)
     return np.array([windows[row] for row in rows])
 
 
 def _whole_growth(track: pd.DataFrame) -> dict[str, float]:
     time_h = _hours(track)
-    mass, sd = _masses(track)
-    linear = fit_line(time_h, mass, sd)
-    relative = fit_line(time_h, _logarithm(mass), None if sd is None else sd / mass)
+    mass, sd, drift = _masses(track)
+    linear = fit_line(time_h, mass, sd, drift)
+    relative = fit_line(time_h, _logarithm(mass), _over(sd, mass), _over(drift, mass))
     return {
         "first_mass_pg": float(mass[0]),
         "last_mass_pg": float(mass[-1]),
@@ -307,11 +346,20 @@ def _hours(table: pd.DataFrame) -> Values:
     return table["time_s"].to_numpy(np.float64) / 3600
 
 
-def _masses(track: pd.DataFrame) -> tuple[Values, Values | None]:
+def _masses(track: pd.DataFrame) -> tuple[Values, Values | None, Values | None]:
+    """Return the masses with their error bars, and the part of these that drifts."""
     mass = track["dry_mass_pg"].to_numpy(np.float64)
     if "dry_mass_sd_pg" not in track.columns:
-        return mass, None
-    return mass, track["dry_mass_sd_pg"].to_numpy(np.float64)
+        return mass, None, None
+    sd = track["dry_mass_sd_pg"].to_numpy(np.float64)
+    if not set(_DRIFTING) <= set(track.columns):
+        return mass, sd, None
+    parts = track[list(_DRIFTING)].to_numpy(np.float64)
+    return mass, sd, np.hypot(parts[:, 0], parts[:, 1])
+
+
+def _over(values: Values | None, mass: Values) -> Values | None:
+    return None if values is None else values / mass
 
 
 def _logarithm(values: Any) -> Values:

@@ -2,8 +2,10 @@
 
 Two parts are added in quadrature. *Background*: the cell's own mask is moved over empty
 background; the root mean square of the sums found there holds the noise, its spatial
-correlation and any offset of the background. *Mask*: half the difference between the
-mask grown and shrunk by one pixel. Nothing is subtracted from the mass itself.
+correlation and any offset of the background. *Mask*: what lies in the narrow band that
+the outline may be off by; the line between two touching cells, where nothing but shape
+tells them apart, is much less certain than an edge against the background. Nothing is
+subtracted from the mass itself.
 
 Where a mask does not fit into the background at enough places, square windows that do
 fit are measured instead, and their variance is scaled to the area of the mask by the
@@ -34,6 +36,11 @@ _ENOUGH_SUMS = 100
 _ENOUGH_PLACES = 6
 _DEBRIS_SIGMAS = 6.0
 _NORMAL_MAD = 1.4826
+EDGE_PX = 0.6
+"""How far an outline against the background is off, root mean square."""
+CONTACT_PX = 2.2
+"""How far the line between touching cells is off. Both were found by comparing the
+watershed with the truth of simulated recordings, alone and crowded."""
 _WINDOWS_PX = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -59,7 +66,9 @@ class MassError:
     offset
         Mean of those sums: what the mass would lose if the background were levelled.
     mask
-        Half the difference between grown and shrunk mask.
+        Error from the outline, against the background and other cells.
+    contact
+        The part of `mask` from the lines between touching cells.
     method
         How `background` was found.
     """
@@ -67,6 +76,7 @@ class MassError:
     background: NDArray[np.float64]
     offset: NDArray[np.float64]
     mask: NDArray[np.float64]
+    contact: NDArray[np.float64]
     method: list[ErrorMethod]
 
     @property
@@ -108,7 +118,9 @@ def mass_errors(
             if scaled is not None:
                 background[i], offset[i] = scaled
                 method[i] = ErrorMethod.SCALED_WINDOWS
-    return MassError(background, offset, _mask_errors(density, cells), method)
+    edge, contact = _outline_bands(density, cells)
+    edge, contact = EDGE_PX * edge, CONTACT_PX * contact
+    return MassError(background, offset, np.hypot(edge, contact), contact, method)
 
 
 def ring_error(
@@ -175,11 +187,13 @@ def _grown(mask: NDArray[np.bool_], margin_px: int) -> NDArray[np.bool_]:
     return grown
 
 
-def _mask_errors(density: NDArray[np.floating], cells: Cells) -> NDArray[np.float64]:
-    """Return half of (grown minus shrunk) for each cell, over its four neighbours.
+def _outline_bands(
+    density: NDArray[np.floating], cells: Cells
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a band of one pixel along the outline of each cell holds.
 
-    A cell grows into its neighbours too: where two cells touch, the error is that of
-    the line between them.
+    Half of grown minus shrunk over its four neighbours: first along the background,
+    then along other cells, into which a cell grows too.
     """
     known = np.where(np.isfinite(density), density, 0).astype(np.float64)
     numbers = cells.numbers
@@ -190,18 +204,23 @@ def _mask_errors(density: NDArray[np.floating], cells: Cells) -> NDArray[np.floa
         padded[1:-1, :-2],
         padded[1:-1, 2:],
     ]
-    inner = np.zeros(numbers.shape, bool)
-    rings = np.zeros(cells.count + 1)
+    inner, at_contact = np.zeros(numbers.shape, bool), np.zeros(numbers.shape, bool)
+    bands = np.zeros((2, cells.count + 1))
     for k, neighbour in enumerate(neighbours):
         other = neighbour != numbers
         inner |= other
+        at_contact |= other & (neighbour > 0) & (numbers > 0)
         # A pixel beside one cell on two sides is added to that cell once.
         for earlier in neighbours[:k]:
             other = other & (neighbour != earlier)
-        rings += np.bincount(neighbour[other], known[other], cells.count + 1)
-    rings += np.bincount(numbers[inner], known[inner], cells.count + 1)
-    halves: NDArray[np.float64] = np.abs(rings[1:]) / 2
-    return halves
+        for band, place in zip(bands, (numbers == 0, numbers > 0), strict=True):
+            grown = other & place
+            band += np.bincount(neighbour[grown], known[grown], cells.count + 1)
+    for band, place in zip(bands, (~at_contact, at_contact), strict=True):
+        shrunk = inner & place
+        band += np.bincount(numbers[shrunk], known[shrunk], cells.count + 1)
+    edge, contact = np.abs(bands[:, 1:]) / 2
+    return edge, contact
 
 
 class _EmptyField:

@@ -44,6 +44,7 @@ LEFT_OUT = frozenset(
         *ERRORS.values(),
         "dry_mass_sd_background_pg",
         "dry_mass_sd_mask_pg",
+        "dry_mass_sd_contact_pg",
         "dry_mass_offset_pg",
         "dry_mass_sd_method",
         "dry_mass_alpha_sd_pg",

@@ -269,7 +269,7 @@ class CellPlots:
         rows = index.rows_of_track(track)
         error = np.full(len(rows), np.nan)
         assert self.table is not None
-        name = ERRORS.get(self.column)
+        name = ERRORS.get(self.column, "")
         if name in self.table.columns:
             error = self._values(name)[rows]
         y = self._values(self.column)[rows]

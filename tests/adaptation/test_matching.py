@@ -38,9 +38,9 @@ def match(frame, found, instrument=None, step=1, **known):
     ("carrier", "found", "step"),
     [
         (FINE, objects(60, 80), 1),
-        (FINE, objects(500, 550), 3),
+        (FINE, objects(250, 280), 3),
         # Specks do not make a cell small.
-        (FINE, objects(*[8] * 40, 500), 3),
+        (FINE, objects(*[8] * 40, 250), 3),
         (WIDE, objects(60), 2),
         (FINE, objects(), 1),
     ],

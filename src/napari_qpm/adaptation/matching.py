@@ -11,16 +11,17 @@ from napari_qpm.adaptation.own_frames import LabelledFrame, Objects
 from napari_qpm.checks import phase_at
 from napari_qpm.instrument import Instrument
 from napari_qpm.retrieval.demodulation import Demodulator
-from napari_qpm.retrieval.network_input import FrontEnd, network_step
+from napari_qpm.retrieval.fringe_rewriting import lossless_step
+from napari_qpm.retrieval.network_input import FrontEnd
+from napari_qpm.retrieval.object_size import large_diameter
 from napari_qpm.retrieval.off_axis_engine import fill_nan
 from napari_qpm.training.adapt import MatchedDomain, OwnFrame
 from napari_qpm.training.holograms import HologramDomain, InputKind
 
 __all__ = ["choose_step", "match_domain", "on_network_grid"]
 
-COMFORTABLE_PX = 200.0
-"""Largest cells [px] on the network's grid, unless the model knows larger ones."""
-LARGE_QUANTILE = 0.75
+COMFORTABLE_PX = 100.0
+"""Largest cells [px] on the network's grid: samples of twice that side hold them."""
 FILTER_SHARE = 1 / 3
 BACKGROUND_SPREAD = 1.5
 """How much more, or less, of everything than was found is simulated."""
@@ -34,25 +35,14 @@ def choose_step(
 ) -> int:
     """Return camera pixels per pixel of the network: as asked, or what fits the cells.
 
-    Fringes allow a step without loss; cells larger than 200 px on that grid are brought
+    Fringes allow a step without loss; cells larger than 100 px on that grid are brought
     below by a larger one.
     """
     if scale is not None:
         return scale
-    step = network_step(carrier)
-    if not objects.diameters_px.size:
-        return step
-    # Large regions count by their area: specks are many, and need no coarser grid.
-    large = _area_quantile(objects.diameters_px)
+    step = lossless_step(carrier)
+    large = large_diameter(objects.diameters_px)
     return max(step, math.ceil(large / COMFORTABLE_PX))
-
-
-def _area_quantile(diameters: np.ndarray[Any, Any]) -> float:
-    """Return the diameter above which a quarter of the covered area lies."""
-    ordered = np.sort(diameters)
-    covered = np.cumsum(ordered**2)
-    position = int(np.searchsorted(covered, LARGE_QUANTILE * covered[-1]))
-    return float(ordered[min(position, ordered.size - 1)])
 
 
 def on_network_grid(frame: LabelledFrame, step: int, kind: str) -> OwnFrame:
@@ -182,7 +172,7 @@ def _cells(objects: Objects, step: int, range_rad: float) -> dict[str, Any]:
     if not objects.diameters_px.size:
         return {}
     small, large = np.quantile(objects.diameters_px, (0.1, 0.9)) / step
-    large = max(large, _area_quantile(objects.diameters_px) / step)
+    large = max(large, large_diameter(objects.diameters_px) / step)
     top = min(range_rad, max(1.0, BACKGROUND_SPREAD * objects.top_rad))
     share = max(objects.share, 0.02)
     return {

@@ -77,8 +77,8 @@ class NasPRNetParameters(Parameters):
         le=16,
         title="Coarser grid",
         description="Camera pixels per pixel of the phase. Empty: as the model was "
-        "adapted, else as coarse as the fringes allow without loss. Take 2 to 4 for "
-        "cells larger than the model was trained for.",
+        "adapted, else as the fringes allow without loss, or coarser for cells larger "
+        "than the model knows them.",
     )
     curvature_first: bool = Field(
         True,
@@ -166,7 +166,12 @@ class NasPRNetEngine:
         )
         resolved = resolved.with_note(note if note.endswith(".") else f"{note}.")
         carrier = carrier_of(resolved)
-        step = network_step(carrier, self.parameters.scale, spec)
+        step = network_step(resolved, self.parameters.scale, spec)
+        if step > 1:
+            resolved = resolved.with_note(
+                f"The network works on every {step}. pixel, as fringes and cells allow "
+                "or need. Change it with scale=…."
+            )
         outside = _outside_training(spec.valid, carrier, step)
         return resolved.with_note(outside) if outside else resolved
 
@@ -248,7 +253,7 @@ def phase_by_session(
         Checked at every frame and tile.
     """
     carrier = carrier_of(acquisition)
-    step = network_step(carrier, parameters.scale, session.model.spec)
+    step = network_step(acquisition, parameters.scale, session.model.spec)
     holograms, lost = fill_nan(frames[:, 0])
     holograms = holograms.astype(np.float32, copy=False)
     share = _network_output(

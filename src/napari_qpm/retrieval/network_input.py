@@ -4,6 +4,7 @@ The classical front end does what it does exactly: a coarser grid, and curvature
 reference taken out of the mixed fringes. torch loads when an input is made.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,28 @@ from napari_qpm.retrieval.fringe_rewriting import (
     lossless_step,
     rewrite_fringes,
 )
+from napari_qpm.retrieval.object_size import object_size_px
 from napari_qpm.retrieval.off_axis_engine import fill_nan
 
 if TYPE_CHECKING:
     from napari_qpm.networks import Octant
     from napari_qpm.runtime import ModelSpec
 
-__all__ = ["FrontEnd", "NetworkFrame", "carrier_of", "network_step", "turned_back"]
+__all__ = [
+    "FrontEnd",
+    "NetworkFrame",
+    "carrier_of",
+    "comfortable_px",
+    "network_step",
+    "turned_back",
+]
 
 RAW = "raw"
+DEFAULT_SAMPLE_PX = (256, 256)
+COMFORTABLE_SHARE = 0.4
+"""Of a sample's side: larger cells are cut off in most samples of a training."""
+SMALLEST_SIDE_PX = 96
+"""Of a frame on the network's grid."""
 FloatImage = NDArray[np.float32]
 
 
@@ -129,15 +143,31 @@ def turned_back(answer: FloatImage, octant: "Octant | None") -> FloatImage:
     return np.ascontiguousarray(octant.undo(torch.from_numpy(answer)).numpy())
 
 
+def comfortable_px(spec: "ModelSpec") -> float:
+    """Return the largest cells [px] that a network sees whole in its samples."""
+    domain = spec.training.get("config", {}).get("domain", {})
+    shape = domain.get("shape") or DEFAULT_SAMPLE_PX
+    return COMFORTABLE_SHARE * min(shape)
+
+
 def network_step(
-    carrier: Carrier, scale: int | None = None, spec: "ModelSpec | None" = None
+    acquisition: Acquisition, scale: int | None = None, spec: "ModelSpec | None" = None
 ) -> int:
     """Return camera pixels per pixel of the network's grid.
 
-    As asked; else as the model was adapted; else the coarsest without loss.
+    As asked; else as the model was adapted. Else as coarse as the fringes allow without
+    loss, or coarser, until the cells of the first frame are as small as the model knows
+    them whole.
     """
     adapted = None if spec is None else spec.preprocessing.get("scale")
-    return int(scale or adapted or lossless_step(carrier))
+    if scale or adapted:
+        return int(scale or adapted or 1)
+    lossless = lossless_step(carrier_of(acquisition))
+    if spec is None:
+        return lossless
+    wanted = math.ceil(object_size_px(acquisition) / comfortable_px(spec))
+    most = min(acquisition.shape[2:]) // SMALLEST_SIDE_PX
+    return max(lossless, min(wanted, most))
 
 
 def carrier_of(acquisition: Acquisition) -> Carrier:

@@ -291,7 +291,7 @@ def test_missing_wavelength_leaves_out_picograms_only(
 
 
 def test_doubtful_frames_are_told_with_their_reason(tmp_path: Path) -> None:
-    crowded = simulate("polarization", n_frames=2, shape=(128, 128), n_cells=30)
+    crowded = simulate("polarization", n_frames=2, shape=(128, 128), n_cells=12)
     pipeline = Pipeline(segment=None)
     result = run_pipeline(pipeline, crowded.acquisition, tmp_path)
     assert set(result.warnings) == {0, 1}

@@ -23,6 +23,8 @@ RESPREAD_S = 50 * 60.0
 SHRINKING_S = 30 * 60.0
 REMAINS_S = 12 * 3600.0
 """A dead cell loses mass e-fold in this time."""
+_NO_ROOM = 1.2
+"""Area of all cells over that of the field at which none of it is left as margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +185,14 @@ class Population:
         return self.ball_per_cube_root_pg * mass_pg ** (1 / 3)
 
     def _make_room(self, time_s: float, n_steps: int) -> None:
-        """Push overlapping cells apart, and all of them into the field."""
+        """Push overlapping cells apart, and all of them into the field.
+
+        A layer without gaps has no room for margins: there the border cuts cells.
+        """
         radii = self.radii(time_s)
-        low = torch.minimum(self.margin * radii[:, None], 0.5 * self.size_um)
+        crowding = float(math.pi * (radii**2).sum() / torch.prod(self.size_um))
+        margin = self.margin * min(max(_NO_ROOM - crowding, 0.0) / 0.5, 1.0)
+        low = torch.minimum(margin * radii[:, None], 0.5 * self.size_um)
         for _ in range(n_steps):
             apart = push_apart(self.position[None], radii[None], self.spacing)[0]
             self.position = apart.clamp(min=low, max=self.size_um - low)

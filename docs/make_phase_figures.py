@@ -129,7 +129,7 @@ def draw_mask(mask, target):
         start, end = place[connection.source], place[f"D{connection.stage}"]
         is_kept = str(connection) in kept
         if connection.source[0] == "D":
-            bend = -0.25 * abs(start[1] - end[1]) ** 0.5
+            bend = 0.25 * abs(start[1] - end[1]) ** 0.5
             style = f"arc3,rad={bend:.2f}"
         else:
             style = "arc3,rad=0"
@@ -150,6 +150,7 @@ def draw_mask(mask, target):
     alive = {connection.source for connection in mask} | {
         f"D{stage}" for stage in mask.stages
     }
+    alive |= {"E8"} if "G" in alive else set()
     for name, (x, y) in place.items():
         stride = "pooled" if name == "G" else f"1/{STRIDES[int(name[1:]) - 1]}"
         axes.text(
@@ -168,7 +169,7 @@ def draw_mask(mask, target):
         "decoder (right, orange)",
         fontsize=10,
     )
-    axes.set_xlim(-0.5, 3.4)
+    axes.set_xlim(-0.3, 2.9)
     axes.set_ylim(-9.7, -0.3)
     axes.set_axis_off()
     save(figure, target)

@@ -2,7 +2,8 @@
 
 Training draws each sample's microscope at random. Those here are fixed, and each has
 three things that training leaves out altogether: aberrations of the fifth order, light
-that is uneven to the third, and a camera of 9, 11 or 14 bits.
+that is uneven to the third, and a camera of 9, 11 or 14 bits. How high the orders above
+the second are is taken from real recordings: 0.3 to 3 rad are found there.
 """
 
 import math
@@ -33,8 +34,10 @@ class HeldOutInstrument:
         Of the carrier; the direction from x towards y.
     visibility
         Fringe contrast.
-    background_rad
-        Height of curvature and aberrations, from the lowest to the highest place.
+    curvature_rad, aberration_rad
+        Heights of the phase of an empty field, from the lowest to the highest place:
+        of its second order, which microscopes that are not telecentric have by the
+        ten, and of the third to fifth together, of which they have a few at most.
     unevenness
         Largest relative deviation of the light.
     parasitic_visibility
@@ -50,7 +53,8 @@ class HeldOutInstrument:
     period_px: float
     direction_deg: float
     visibility: float
-    background_rad: float
+    curvature_rad: float
+    aberration_rad: float
     unevenness: float
     parasitic_visibility: tuple[float, ...]
     ring_strength: tuple[float, ...]
@@ -72,16 +76,17 @@ class HeldOutInstrument:
 
     def background(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the phase of the empty field ``(Y, X)`` [rad], without tilt."""
-        surface = _surface(self._dice(1), BACKGROUND_ORDER, shape, has_tilt=False)
-        span = surface.max() - surface.min()
+        curvature = _surface(self._dice(1), range(2, 3), shape)
+        aberration = _surface(self._dice(6), range(3, BACKGROUND_ORDER + 1), shape)
         piston = self._dice(2).uniform(-math.pi, math.pi)
-        return np.asarray(self.background_rad / span * surface + piston, np.float32)
+        total = self.curvature_rad * curvature + self.aberration_rad * aberration
+        return np.asarray(total + piston, np.float32)
 
     def light(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the relative light of the empty field ``(Y, X)``, about 1."""
-        surface = _surface(self._dice(3), LIGHT_ORDER, shape, has_tilt=True)
-        deviation = self.unevenness / np.abs(surface).max() * surface
-        return np.asarray(1 + deviation, np.float32)
+        surface = _surface(self._dice(3), range(1, LIGHT_ORDER + 1), shape)
+        surface = surface - (surface.max() + surface.min()) / 2
+        return np.asarray(1 + 2 * self.unevenness * surface, np.float32)
 
     def parasitic_fringes(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the sum of the stray fringes ``(Y, X)``, in units of the light."""
@@ -115,19 +120,22 @@ class HeldOutInstrument:
 
 
 def _surface(
-    dice: np.random.Generator, order: int, shape: tuple[int, int], *, has_tilt: bool
+    dice: np.random.Generator, orders: range, shape: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Return a random Legendre surface; each order weighs less than the one before."""
-    total = np.add.outer(np.arange(order + 1), np.arange(order + 1))
-    weights = np.where(
-        (total > (0 if has_tilt else 1)) & (total <= order), 1.0 / total.clip(1), 0.0
-    )
+    """Return a random Legendre surface ``(Y, X)`` of these orders, of height 1.
+
+    Each order weighs less than the one before.
+    """
+    last = orders[-1]
+    total = np.add.outer(np.arange(last + 1), np.arange(last + 1))
+    weights = np.where(np.isin(total, orders), 1.0 / total.clip(1), 0.0)
     coefficients = weights * dice.standard_normal(weights.shape)
     rows, columns = (
-        np.polynomial.legendre.legvander(np.linspace(-1, 1, length), order)
+        np.polynomial.legendre.legvander(np.linspace(-1, 1, length), last)
         for length in shape
     )
-    return np.asarray(rows @ coefficients @ columns.T, np.float64)
+    surface = np.asarray(rows @ coefficients @ columns.T, np.float64)
+    return surface / np.ptp(surface)
 
 
 HELD_OUT = (
@@ -136,7 +144,8 @@ HELD_OUT = (
         period_px=2.7,
         direction_deg=37.0,
         visibility=0.9,
-        background_rad=0.9,
+        curvature_rad=0.9,
+        aberration_rad=0.3,
         unevenness=0.1,
         parasitic_visibility=(0.02,),
         ring_strength=(0.04,),
@@ -150,7 +159,8 @@ HELD_OUT = (
         period_px=3.1,
         direction_deg=133.0,
         visibility=0.75,
-        background_rad=30.0,
+        curvature_rad=30.0,
+        aberration_rad=1.5,
         unevenness=0.3,
         parasitic_visibility=(0.03, 0.02),
         ring_strength=(0.05, 0.05),
@@ -164,7 +174,8 @@ HELD_OUT = (
         period_px=4.3,
         direction_deg=-21.0,
         visibility=0.65,
-        background_rad=2.9,
+        curvature_rad=2.9,
+        aberration_rad=0.6,
         unevenness=0.2,
         parasitic_visibility=(0.04,),
         ring_strength=(0.08, 0.03),
@@ -178,7 +189,8 @@ HELD_OUT = (
         period_px=6.1,
         direction_deg=81.0,
         visibility=0.8,
-        background_rad=1.6,
+        curvature_rad=1.6,
+        aberration_rad=0.5,
         unevenness=0.15,
         parasitic_visibility=(0.02, 0.02),
         ring_strength=(0.05,),
@@ -192,7 +204,8 @@ HELD_OUT = (
         period_px=3.6,
         direction_deg=-112.0,
         visibility=0.55,
-        background_rad=9.3,
+        curvature_rad=9.3,
+        aberration_rad=1.2,
         unevenness=0.35,
         parasitic_visibility=(0.07, 0.05, 0.04),
         ring_strength=(0.11, 0.09, 0.07),
@@ -206,7 +219,8 @@ HELD_OUT = (
         period_px=5.2,
         direction_deg=163.0,
         visibility=0.6,
-        background_rad=0.5,
+        curvature_rad=0.5,
+        aberration_rad=0.3,
         unevenness=0.25,
         parasitic_visibility=(0.03,),
         ring_strength=(0.04, 0.04),
@@ -220,7 +234,8 @@ HELD_OUT = (
         period_px=2.3,
         direction_deg=-48.0,
         visibility=0.34,
-        background_rad=17.0,
+        curvature_rad=17.0,
+        aberration_rad=1.0,
         unevenness=0.38,
         parasitic_visibility=(0.06, 0.02),
         ring_strength=(0.1,),
@@ -234,7 +249,8 @@ HELD_OUT = (
         period_px=8.6,
         direction_deg=-66.0,
         visibility=0.95,
-        background_rad=5.2,
+        curvature_rad=5.2,
+        aberration_rad=0.8,
         unevenness=0.3,
         parasitic_visibility=(0.05,),
         ring_strength=(0.06, 0.11),

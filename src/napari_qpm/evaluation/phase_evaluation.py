@@ -61,12 +61,12 @@ CLASSICAL = {
                 "grid": "full",
                 "filter_radius": 0.45,
                 "background": "zernike",
-                "background_order": 6,
+                "background_order": 4,
             },
         ),
         (
             "this run, the best parameters that were tried on this very set: filter "
-            "radius 0.45, Zernike background of order 6; no calibration frame"
+            "radius 0.45, Zernike background of order 4; no calibration frame"
         ),
     ),
     "classical-calibrated": (

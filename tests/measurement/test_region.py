@@ -29,7 +29,8 @@ def test_the_total_is_that_of_a_cell_with_the_same_outline(make_phase_map, rng):
     row = measure(phase_map, mask.astype(np.int32)).iloc[0]
 
     assert total.dry_mass_pg == pytest.approx(row["dry_mass_pg"])
-    assert total.dry_mass_sd_pg == pytest.approx(row["dry_mass_sd_pg"])
+    # Other places of the background are looked at.
+    assert total.dry_mass_sd_pg == pytest.approx(row["dry_mass_sd_pg"], rel=0.05)
     assert total.opd_sum_um3 == pytest.approx(row["opd_sum_um3"])
     assert total.area_um2 == pytest.approx(row["area_um2"])
     assert total.background == 0

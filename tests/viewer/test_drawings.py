@@ -111,6 +111,14 @@ def test_a_region_gives_mass_with_an_error_bar(drawings, viewer):
     assert "µm³" in sentence
 
 
+def test_an_ellipse_is_as_large_as_it_looks(drawings, viewer):
+    drawings.start(Tool.SELECT)
+    draw(viewer, BOX, "ellipse")
+
+    [(_, total)] = drawings.regions()
+    assert total.n_pixels == pytest.approx(np.pi * 10 * 10, rel=0.03)
+
+
 def test_lines_and_regions_are_kept_apart(drawings, viewer):
     drawings.start(Tool.LINE)
     draw(viewer, BOX, "polygon")

@@ -25,8 +25,10 @@ from napari_qpm.measurement.cells import Cells
 __all__ = [
     "ErrorMethod",
     "MassError",
+    "background_error",
     "empty_background",
     "mass_errors",
+    "outline_errors",
     "ring_error",
 ]
 
@@ -108,19 +110,37 @@ def mass_errors(
         random = np.random.default_rng(_SEED)
         for i, window in enumerate(ndimage.find_objects(cells.numbers)):
             mask = cells.numbers[window] == i + 1
-            sums = field.moved_sums(mask, random)
-            if sums is not None:
-                background[i] = np.sqrt(np.mean(sums**2))
-                offset[i] = sums.mean()
-                method[i] = ErrorMethod.MOVED_MASK
-                continue
-            scaled = field.scaled(int(mask.sum()))
-            if scaled is not None:
-                background[i], offset[i] = scaled
-                method[i] = ErrorMethod.SCALED_WINDOWS
+            background[i], offset[i], method[i] = field.error(mask, random)
     edge, contact = _outline_bands(density, cells)
     edge, contact = EDGE_PX * edge, CONTACT_PX * contact
     return MassError(background, offset, np.hypot(edge, contact), contact, method)
+
+
+def outline_errors(density: NDArray[np.floating], cells: Cells) -> NDArray[np.float64]:
+    """Return the error of the sum over each cell that its outline makes."""
+    edge, contact = _outline_bands(density, cells)
+    error: NDArray[np.float64] = np.hypot(EDGE_PX * edge, CONTACT_PX * contact)
+    return error
+
+
+def background_error(
+    density: NDArray[np.floating],
+    cells: Cells,
+    mask: NDArray[np.bool_],
+    margin_px: int,
+) -> tuple[float, float, ErrorMethod]:
+    """Return error, offset and method of the background under one mask.
+
+    Parameters
+    ----------
+    density, cells, margin_px
+        As for `mass_errors`; the background lies outside the cells.
+    mask
+        ``(Y, X)`` what is summed.
+    """
+    field = _EmptyField(density, empty_background(density, cells, margin_px))
+    window = ndimage.find_objects(mask.astype(np.int8))[0]
+    return field.error(mask[window], np.random.default_rng(_SEED))
 
 
 def ring_error(
@@ -248,6 +268,19 @@ class _EmptyField:
         self._places = order[: int(np.count_nonzero(room))]
         self._falling_room = -room[self._places]
         self._windows: dict[int, tuple[float, float]] | None = None
+
+    def error(
+        self, mask: NDArray[np.bool_], random: np.random.Generator
+    ) -> tuple[float, float, ErrorMethod]:
+        """Return root mean square, mean and method of sums over a mask."""
+        sums = self.moved_sums(mask, random)
+        if sums is not None:
+            spread = float(np.sqrt(np.mean(sums**2)))
+            return spread, float(sums.mean()), ErrorMethod.MOVED_MASK
+        scaled = self.scaled(int(mask.sum()))
+        if scaled is not None:
+            return *scaled, ErrorMethod.SCALED_WINDOWS
+        return np.nan, np.nan, ErrorMethod.NONE
 
     def moved_sums(
         self, mask: NDArray[np.bool_], random: np.random.Generator

@@ -15,7 +15,12 @@ from napari_qpm.acquisition import PhaseMap
 from napari_qpm.errors import LayoutError, ParameterError
 from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.measurement.cells import Cells
-from napari_qpm.measurement.mass_error import ErrorMethod, mass_errors, ring_error
+from napari_qpm.measurement.mass_error import (
+    ErrorMethod,
+    background_error,
+    outline_errors,
+    ring_error,
+)
 from napari_qpm.measurement.parameters import MeasurementParameters
 
 __all__ = ["RegionTotal", "region_total"]
@@ -23,6 +28,9 @@ __all__ = ["RegionTotal", "region_total"]
 RING_PX = 8
 _GAP_PX = 2
 _FEWEST_RING_PIXELS = 20
+_NEAREST_PX = 80
+_FARTHEST_PX = 200
+"""Reach of the window around a region: twice its size within these limits."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,9 @@ def region_total(
     if n_pixels == 0:
         raise ParameterError("There is no phase in this region: draw it on the frame.")
     taken = mask if labels is None else mask | (np.asarray(labels) > 0)
+    # What is far away costs time and says little of the background here.
+    near = _surroundings(mask)
+    phase, mask, known, taken = phase[near], mask[near], known[near], taken[near]
     level = _level(phase, mask, taken) if is_levelled else 0.0
     total = float((phase[known] - level).sum())
     calibration = Calibration.of(phase_map, chosen)
@@ -114,6 +125,19 @@ def region_total(
         sd, method = _error(density, mask, taken, is_levelled, chosen)
     return RegionTotal(
         n_pixels, area, total, total / n_pixels, opd, mass, sd, level, method
+    )
+
+
+def _surroundings(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the window around a region in which its background is judged."""
+    rows, columns = ndimage.find_objects(mask.astype(np.int8))[0]
+    margin = max(
+        _NEAREST_PX, 2 * max(rows.stop - rows.start, columns.stop - columns.start)
+    )
+    margin = min(margin, _FARTHEST_PX)
+    return (
+        slice(max(0, rows.start - margin), rows.stop + margin),
+        slice(max(0, columns.start - margin), columns.stop + margin),
     )
 
 
@@ -144,15 +168,17 @@ def _error(
     parameters: MeasurementParameters,
 ) -> tuple[float, ErrorMethod]:
     """Return the standard deviation of the total, and how it was found."""
-    numbers = np.where(mask, 1, np.where(taken, 2, 0))
-    cells = Cells.of(numbers)
-    errors = mass_errors(density, cells, parameters.background_margin_px)
-    background, method = float(errors.background[0]), errors.method[0]
+    margin = parameters.background_margin_px
+    region = Cells.of(np.where(mask, 1, 0))
+    # Drawn by hand against whatever lies there: its edge is one against background.
+    outline = float(outline_errors(density, region)[0])
+    others = Cells.of(np.where(taken, 1, 0))
     if is_levelled:
-        levelled = ring_error(
-            density, cells, mask, ring_around(mask), parameters.background_margin_px
-        )
+        levelled = ring_error(density, others, mask, ring_around(mask), margin)
+        if levelled is not None:
+            return float(np.hypot(levelled, outline)), ErrorMethod.MOVED_MASK
+    background, offset, method = background_error(density, others, mask, margin)
+    if is_levelled:
         # Scaled windows have no ring; what is known of the offset is subtracted.
-        spread = background**2 - float(errors.offset[0]) ** 2
-        background = np.sqrt(max(spread, 0)) if levelled is None else levelled
-    return float(np.hypot(background, errors.mask[0])), method
+        background = float(np.sqrt(max(background**2 - offset**2, 0)))
+    return float(np.hypot(background, outline)), method

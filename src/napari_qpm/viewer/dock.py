@@ -24,6 +24,7 @@ from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.bridge import GuiThread
+from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QPMDock"]
 
-DONE_HINT = "Click a row to see its cell, or export the table."
+DONE_HINT = "Click a row or a cell to see the other, open Plots, or export the table."
 MINIMUM_WIDTH = 340
 MARGIN = 6
 HINTS = {
@@ -85,6 +86,7 @@ class QPMDock(QWidget):
         self.phase_tools = PhaseTools(workflow, self.preview)
         self.adapting = Adapting(workflow, post=self._gui.post)
         self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
+        self.following = FollowBox(workflow)
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
         self.scope = QComboBox()
@@ -117,6 +119,7 @@ class QPMDock(QWidget):
             if box.step is StepName.RETRIEVE:
                 inner.addWidget(self.phase_tools)
                 inner.addWidget(self.learned)
+        inner.addWidget(self.following)
         inner.addWidget(self.table)
         inner.addStretch(1)
         scroll = self._scroll = QScrollArea()
@@ -185,6 +188,7 @@ class QPMDock(QWidget):
             box.refresh()
         self.phase_tools.refresh()
         self.learned.refresh()
+        self.following.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
 

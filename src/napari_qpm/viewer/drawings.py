@@ -31,6 +31,7 @@ EDGE_COLOR = "#ffb000"
 FACE_COLOR = "#ffb00020"
 EDGE_PX = 2
 LINES = ("line", "path")
+_ELLIPSE_CORNERS = 120
 _COLUMNS = {
     "area_um2": "Area (µm²)",
     "n_pixels": "Pixels",
@@ -175,12 +176,13 @@ class Drawings:
         parameters = MeasurementParameters.parse(values)
         found: list[tuple[int, RegionTotal | str]] = []
         for number in self._region_numbers():
-            mask = layer.to_masks(phase_map.shape[1:])[number]
+            corners = np.asarray(layer.data[number], dtype=float)
+            kind = str(layer.shape_type[number])
             try:
                 total = region_total(
                     phase_map,
                     t,
-                    np.asarray(mask, bool),
+                    _mask_of(corners, kind, phase_map.shape[1:]),
                     labels=self._labels(t, phase_map.shape[1:]),
                     is_levelled=self.is_levelled,
                     parameters=parameters,
@@ -190,6 +192,11 @@ class Drawings:
             else:
                 found.append((number + 1, total))
         return found
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether any region is drawn."""
+        return bool(self._region_numbers())
 
     def sentences(self) -> list[str]:
         """Return one line a region for the user."""
@@ -336,6 +343,25 @@ class Drawings:
         return MeasuredLine(
             x, profile.mean * factor, profile.spread * factor, x_title, y_title
         )
+
+
+def _mask_of(
+    corners: NDArray[np.float64], kind: str, shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Return the pixels ``(Y, X)`` of a closed shape, also where it leaves the frame.
+
+    napari's own masks cost the whole frame for every shape.
+    """
+    from skimage.draw import polygon
+
+    if kind == "ellipse":
+        middle = corners.mean(axis=0)
+        first, second = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+        angle = np.linspace(0, 2 * np.pi, _ELLIPSE_CORNERS, endpoint=False)[:, None]
+        corners = middle + np.cos(angle) * first + np.sin(angle) * second
+    mask = np.zeros(shape, bool)
+    mask[polygon(corners[:, -2], corners[:, -1], shape)] = True
+    return mask
 
 
 def _in_words(total: "RegionTotal", unit: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -123,13 +124,19 @@ class ProfileBox(QWidget):
         self.drawings.close()
         self.canvas.close_connections()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Measure what was drawn while this was out of sight."""
+        super().showEvent(event)
+        self.refresh()
+
     def refresh(self) -> None:
-        """Measure what is drawn and show it."""
+        """Measure what is drawn and show it, while somebody sees it."""
         drawings = self.drawings
         for button in self.tools.values():
             button.setEnabled(drawings.is_ready)
-        sentences = drawings.sentences() if drawings.is_ready else []
-        line = drawings.line() if drawings.is_ready else None
+        is_seen = drawings.is_ready and not self.isHidden()
+        sentences = drawings.sentences() if is_seen else []
+        line = drawings.line() if is_seen else None
         self._draw(line)
         if drawings.problem:
             sentences.append(drawings.problem)
@@ -137,8 +144,7 @@ class ProfileBox(QWidget):
             sentences = [HINT if drawings.is_ready else EMPTY]
         self.totals.setText("\n".join(sentences))
         self.totals.setVisible(bool(sentences))
-        has_regions = drawings.is_ready and bool(drawings.regions())
-        self.save.setEnabled(line is not None or has_regions)
+        self.save.setEnabled(line is not None or drawings.has_regions)
 
     def save_to(self, path: Path) -> None:
         """Write picture, numbers of line and regions, and what made them."""

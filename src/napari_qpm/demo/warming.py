@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.pipeline import EngineStep, Pipeline, run_pipeline
+from napari_qpm.registry import Entry
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.engines import PHASE_ENGINES
 from napari_qpm.specimens import KINDS, simulate
@@ -28,6 +29,7 @@ def warm_kernels(
     token = token or CancelToken()
     names = [entry for entry in PHASE_ENGINES if entry.name not in SLOW_ENGINES]
     names = [entry for entry in names if entry.modality in KINDS]
+    names = [entry for entry in names if _unwraps(entry)]
     seconds: dict[str, float] = {}
     for done, entry in enumerate(names):
         token.raise_if_cancelled()
@@ -48,3 +50,8 @@ def warm_kernels(
     if report is not None:
         report(Progress(len(names), len(names), "engines", "Compiling kernels"))
     return seconds
+
+
+def _unwraps(entry: Entry) -> bool:
+    """Return whether an engine unwraps, and so has kernels of ours to compile."""
+    return "unwrapping" in entry.load().Parameters.model_fields

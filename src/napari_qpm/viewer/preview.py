@@ -348,7 +348,9 @@ class Preview:
         self.note = ""
         if kind is not Kind.SPECTRUM:
             try:
-                self.layers.show(field, request.maker, kind, request.t)
+                # Adding a layer selects it and back; the dock needs to hear it once.
+                with self._workflow.changed.blocked():
+                    self.layers.show(field, request.maker, kind, request.t)
             except QPMError as error:
                 self.note = str(error)
         self.pictured.emit(kind)

@@ -89,6 +89,10 @@ class PreviewLayers:
         layer = None if reference is None else reference()
         return layer if layer is not None and layer in self._viewer.layers else None
 
+    def has(self, kind: Kind, t: int) -> bool:
+        """Return whether frame `t` would show at once if the slider went there."""
+        return self._cache.get((self._keys.get(kind), t)) is not None
+
     def show(self, field: FieldOfView, maker: FrameMaker, kind: Kind, t: int) -> None:
         """Show the picture of frame `t` that the cache holds."""
         key = maker.key(kind)

@@ -155,6 +155,9 @@ class StepBox(QWidget):
 
     def _show_form(self) -> None:
         """Make the form of the chosen engine, if it is not there yet."""
+        if self._workflow.field is None and self.form is not None:
+            # Nothing is selected for a moment while layers come and go.
+            return
         settings, modality = self._workflow.settings, self._workflow.modality
         key = (modality or "", settings.engine(self.step, modality))
         if key == self._form_key:

@@ -421,11 +421,14 @@ class Workflow:
         status = job.status
         self.progressed.emit(status)
         if status.reason is None:
-            task.update()
+            with self.changed.blocked():
+                task.update()
             return
         self.job, self.note = None, ""
         try:
-            self._settle(job, task, status)
+            # New layers change the selection several times; told once, below.
+            with self.changed.blocked():
+                self._settle(job, task, status)
         finally:
             self.finished.emit(job.title, status)
             self.changed.emit()

@@ -45,3 +45,24 @@ def test_unknown_model_is_one_line(qpm_command, monkeypatch, tmp_path):
     done = qpm_command("evaluate", "no-such-model", "--json")
     assert done.code == 1
     assert "no model named" in json.loads(done.stdout)["message"]
+
+
+def test_scores_are_recorded_and_kept_on_demand_only(
+    qpm_command, asked, monkeypatch, tmp_path
+):
+    done = []
+    for place, name in (
+        ("model_card", "record"),
+        ("baselines", "keep_baseline"),
+        ("phase_evaluation", "keepable"),
+    ):
+        monkeypatch.setattr(
+            f"napari_qpm.evaluation.{place}.{name}",
+            lambda *arguments, _name=name: done.append(_name),
+        )
+    monkeypatch.setattr("napari_qpm.runtime.ModelStore.model", lambda self, name: name)
+    assert qpm_command("evaluate", "net").code == 0
+    assert not done
+    kept = tmp_path / "baselines.json"
+    assert qpm_command("evaluate", "net", "--record", "--keep", kept).code == 0
+    assert done == ["keepable", "keep_baseline", "record"]

@@ -99,6 +99,17 @@ def test_one_session_serves_many_threads(tiny_model):
         assert np.array_equal(found[n], output)
 
 
+def test_memory_of_large_runs_is_given_back(tiny_model, monkeypatch):
+    session = OnnxSession(tiny_model, "cpu")
+    inputs = np.random.default_rng(0).normal(size=(1, 3, 64, 64))
+    expected = session.run(inputs)
+    monkeypatch.setattr(f"{MODULE}.LARGE_RUN_BYTES", 0)
+    monkeypatch.setattr("napari_qpm.runtime.session.available_bytes", lambda: 10**9)
+    assert session.free_bytes() > 10**9
+    assert np.array_equal(session.run(inputs), expected)
+    assert session.free_bytes() == 10**9
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(cuda_card() is None, reason="needs an NVIDIA card")
 @pytest.mark.parametrize("precision", ["auto", "f32"])

@@ -5,6 +5,7 @@ so what it uses is compared with what was asked for.
 """
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ __all__ = ["OnnxSession"]
 CPU_PROVIDER = "CPUExecutionProvider"
 # Exhaustive search would take seconds at each new shape.
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+LARGE_RUN_BYTES = 1e9
+"""A session keeps what a run took for the next one; not if it is more than this."""
 SILENT = 4
 """Of ONNX Runtime's log levels: what matters is raised or announced here."""
 
@@ -83,11 +86,26 @@ class OnnxSession(Session):
 
     def _infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.device == "cpu":
-            (output,) = self._session.run([self._output], {self._input: inputs})
+            options = self._run_options(inputs.shape)
+            feed = {self._input: inputs}
+            (output,) = self._session.run([self._output], feed, options)
         else:
             output = self._infer_on_card(inputs)
         result: NDArray[np.float32] = output
         return result
+
+    def _keeps_memory(self, shape: Sequence[int]) -> bool:
+        return self.device == "cuda" or self.estimate_bytes(shape) < LARGE_RUN_BYTES
+
+    def _run_options(self, shape: Sequence[int]) -> Any:
+        """Return options that give the memory of large runs back afterwards."""
+        if self._keeps_memory(shape):
+            return None
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return options
 
     def _infer_on_card(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Bind in- and output on the card: one copy each way, none within."""

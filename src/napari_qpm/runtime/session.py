@@ -64,6 +64,10 @@ class Session(abc.ABC):
     def _failures(self) -> tuple[type[Exception], ...]:
         """Return what the runtime raises when it fails."""
 
+    def _keeps_memory(self, shape: Sequence[int]) -> bool:
+        """Return whether the memory of such a run is kept for the next one."""
+        return True
+
     def free_bytes(self) -> int:
         """Return the memory [bytes] of the device that a run may take.
 
@@ -91,7 +95,8 @@ class Session(abc.ABC):
             raise self._out_of_memory(inputs.shape)
         with self._translated(inputs.shape):
             output = self._infer(inputs)
-        self._held_bytes = max(self._held_bytes, needed)
+        is_kept = self._keeps_memory(inputs.shape)
+        self._held_bytes = max(self._held_bytes, needed) if is_kept else 0
         return output
 
     def warm(self, shape: Sequence[int] | None = None) -> None:

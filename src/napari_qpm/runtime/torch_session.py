@@ -1,6 +1,7 @@
 """Inference on torch, for what ONNX Runtime cannot do: bfloat16, and odd machines."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,9 @@ class TorchSession(Session):
             output = self._network(images).float().contiguous()
         result: NDArray[np.float32] = output.cpu().numpy()
         return result
+
+    def _keeps_memory(self, shape: Sequence[int]) -> bool:
+        return self.device == "cuda"
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         import torch

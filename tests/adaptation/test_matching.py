@@ -37,11 +37,11 @@ def match(frame, found, instrument=None, step=1, **known):
 @pytest.mark.parametrize(
     ("carrier", "found", "step"),
     [
-        (FINE, objects(60, 80), 1),
-        (FINE, objects(250, 280), 3),
+        (FINE, objects(40, 55), 1),
+        (FINE, objects(150, 170), 3),
         # Specks do not make a cell small.
-        (FINE, objects(*[8] * 40, 250), 3),
-        (WIDE, objects(60), 2),
+        (FINE, objects(*[8] * 40, 170), 3),
+        (WIDE, objects(50), 2),
         (FINE, objects(), 1),
     ],
 )

@@ -20,8 +20,8 @@ from napari_qpm.training.holograms import HologramDomain, InputKind
 
 __all__ = ["choose_step", "match_domain", "on_network_grid"]
 
-COMFORTABLE_PX = 100.0
-"""Largest cells [px] on the network's grid: samples of twice that side hold them."""
+COMFORTABLE_PX = 60.0
+"""Largest cells [px] on the network's grid: samples of 192 px hold them with room."""
 FILTER_SHARE = 1 / 3
 BACKGROUND_SPREAD = 1.5
 """How much more, or less, of everything than was found is simulated."""
@@ -35,7 +35,7 @@ def choose_step(
 ) -> int:
     """Return camera pixels per pixel of the network: as asked, or what fits the cells.
 
-    Fringes allow a step without loss; cells larger than 100 px on that grid are brought
+    Fringes allow a step without loss; cells larger than 60 px on that grid are brought
     below by a larger one.
     """
     if scale is not None:

@@ -36,8 +36,10 @@ __all__ = [
 
 RAW = "raw"
 DEFAULT_SAMPLE_PX = (256, 256)
-COMFORTABLE_SHARE = 0.4
-"""Of a sample's side: larger cells are cut off in most samples of a training."""
+COMFORTABLE_SHARE = 0.25
+"""Of a sample's side: of larger cells, samples show little of the field around. Three
+real holograms with cells of 90, 110 and 170 px were nearest to the classical phase on
+the grid that this gives."""
 SMALLEST_SIDE_PX = 96
 """Of a frame on the network's grid."""
 FloatImage = NDArray[np.float32]

@@ -23,16 +23,28 @@ os.environ.setdefault(
 )
 
 import napari
+import numpy as np
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QPushButton,
+    QSpinBox,
+    QTableView,
+    QTabWidget,
+    QWidget,
+)
 
 STEPS = (
     ("2-phase", "retrieve_button"),
     ("3-cells", "segment_button"),
     ("4-measured", "measure_button"),
 )
+SELECTED_ROW = 3
+PROFILE_WIDTH_PX = 5
 JOB_LIMIT_S = 600
 SETTLE_S = 0.5
 LARGEST_BYTES = 400_000
@@ -44,6 +56,7 @@ def main() -> None:
     options = parse_arguments()
     options.output.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    viewer.theme = options.theme
     viewer.window.resize(*options.size)
     if options.recording is None:
         viewer.open_sample("napari-qpm", options.sample)
@@ -63,7 +76,49 @@ def main() -> None:
         click(dock, button)
         wait_for_job(dock)
         save(viewer, options, picture)
+    measure_further(viewer, dock, options)
     viewer.close()
+
+
+def measure_further(
+    viewer: napari.Viewer, dock: QWidget, options: argparse.Namespace
+) -> None:
+    """Select a cell, colour by mass, and look at curves, scatter and a profile."""
+    table = dock.findChild(QTableView, "cell_table")
+    table.clicked.emit(table.model().index(SELECTED_ROW, 0))
+    choose(dock, "colour_column", "Dry mass (pg)")
+    save(viewer, options, "5-coloured")
+    if dock.findChild(QComboBox, "table_rows").isVisible():
+        choose(dock, "table_rows", "One row for each track")
+    click(dock, "plots_button")
+    viewer.reset_view()
+    save(viewer, options, "6-over-time")
+    panel = dock.plots_panel
+    choose(panel, "plot_kind", "Scatter")
+    save(viewer, options, "7-scatter")
+    panel.findChild(QTabWidget, "plot_tabs").setCurrentIndex(1)
+    click(panel, "line_button")
+    drawn = viewer.layers.selection.active
+    phase = next(one for one in viewer.layers if one.name.endswith(" phase"))
+    height, width = phase.data.shape[-2:]
+    line = [[0.25 * height, 0.1 * width], [0.35 * height, 0.5 * width]]
+    drawn.add(np.array(line), shape_type="line")
+    low, high = np.array([0.65 * height, 0.55 * width]), np.array([0.95, 0.9])
+    box = np.array([low, high * (height, width)])
+    drawn.add(box[[[0, 0], [0, 1], [1, 1], [1, 0]], [[0, 1]] * 4], shape_type="polygon")
+    panel.findChild(QSpinBox, "profile_width").setValue(PROFILE_WIDTH_PX)
+    save(viewer, options, "8-profile-and-region")
+
+
+def choose(parent: QWidget, name: str, text: str) -> None:
+    """Choose an entry of a list, as a user does."""
+    combo = parent.findChild(QComboBox, name)
+    place = combo.findText(text)
+    if place < 0:
+        sys.exit(f"{text!r} is not in {name}.")
+    combo.setCurrentIndex(place)
+    combo.activated.emit(place)
+    settle()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -71,6 +126,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("recording", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--sample", default="polarization")
+    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
     parser.add_argument("--name", help="beginning of the file names")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
     parser.add_argument("--wavelength-nm", type=float)

@@ -377,5 +377,5 @@ def _in_words(total: "RegionTotal", unit: str) -> str:
         parts.append(f"{total.n_pixels} px")
     parts.append(f"mean {total.phase_mean:.3g} {unit}")
     if total.background:
-        parts.append(f"background {total.background:.2g} {unit} subtracted")
+        parts.append(f"background {total.background:.3f} {unit} subtracted")
     return ", ".join(parts)

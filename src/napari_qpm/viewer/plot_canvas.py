@@ -11,6 +11,7 @@ __all__ = ["PlotCanvas"]
 
 PICTURE_WIDTH = 1600
 GRID_ALPHA = 0.15
+SHADE_ON_LIGHT = 0.65
 
 
 class PlotCanvas(QWidget):
@@ -59,6 +60,12 @@ class PlotCanvas(QWidget):
     def accent_color(self) -> str:
         """Colour of marks, napari's own for what is current."""
         return self._theme().current.as_hex()
+
+    @property
+    def shade(self) -> float:
+        """Factor that makes colours for dark images readable on this background."""
+        is_light = pg.mkColor(self._theme().background.as_hex()).lightnessF() > 0.5
+        return SHADE_ON_LIGHT if is_light else 1.0
 
     def show_titles(self, horizontal: str, vertical: str) -> None:
         """Name the axes."""

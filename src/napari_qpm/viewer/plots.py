@@ -32,7 +32,7 @@ KIND_TITLES = {
     PlotKind.HISTOGRAM: "Histogram",
     PlotKind.SCATTER: "Scatter",
 }
-HINT = "Click a point to see its cell. Drag to move, scroll to zoom."
+HINT = "Click a point to see its cell."
 EMPTY = "Measure cells first; their plots appear here."
 MOST_COLORED = 40
 """More tracks than this are drawn in one colour, at once."""
@@ -40,6 +40,7 @@ POINT_PX = 6
 SELECTED_PX = 11
 MOST_SYMBOLS = 3000
 BAR_ALPHA = 160
+COLUMN_WIDTH = 210
 
 
 class CellPlotBox(QWidget):
@@ -77,18 +78,21 @@ class CellPlotBox(QWidget):
         )
         self.canvas = PlotCanvas(self._workflow.viewer)
         self.hint = QLabel()
+        # Small windows cut it rather than grow.
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout()
         row.addWidget(self.kind)
-        row.addWidget(self.column, 1)
+        row.addWidget(self.column)
         row.addWidget(self.against_word)
-        row.addWidget(self.against, 1)
+        row.addWidget(self.against)
         row.addWidget(self.this_frame)
+        row.addWidget(self.hint, 1)
         row.addWidget(self.save)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
         layout.addWidget(self.canvas, 1)
-        layout.addWidget(self.hint)
 
     def _connect(self) -> None:
         self.kind.activated.connect(self._on_choice)
@@ -200,7 +204,7 @@ class CellPlotBox(QWidget):
         colors = bright_colors().map(np.array([curve.track for curve in curves]))
         has_symbols = sum(len(curve.x) for curve in curves) <= MOST_SYMBOLS
         for curve, color in zip(curves, colors, strict=True):
-            rgb = tuple(int(255 * part) for part in color[:3])
+            rgb = tuple(int(255 * part * self.canvas.shade) for part in color[:3])
             symbols = (
                 {"symbol": "o", "symbolSize": POINT_PX, "symbolBrush": rgb}
                 | {"symbolPen": None}
@@ -316,8 +320,7 @@ def _columns(name: str, tooltip: str) -> QComboBox:
     combo = QComboBox()
     combo.setObjectName(name)
     combo.setToolTip(tooltip)
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    combo.setMinimumWidth(140)
+    combo.setFixedWidth(COLUMN_WIDTH)
     return combo
 
 

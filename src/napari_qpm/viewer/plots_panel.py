@@ -9,7 +9,7 @@ from napari_qpm.viewer.workflow import Workflow
 
 __all__ = ["PlotsPanel"]
 
-HEIGHT = 210
+HEIGHT = 196
 
 
 class PlotsPanel(QWidget):

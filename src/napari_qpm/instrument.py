@@ -108,6 +108,10 @@ class Instrument:
         standard deviation of its Gaussian power spectrum.
     analyser_gains, analyser_angle_errors_deg
         Of the polarization camera's pixels at 0, 45, 90, 135 degrees.
+    retardance_error_deg
+        How far its quarter-wave plate is from 90 degrees.
+    pinhole_cycles_per_px
+        Highest frequency that the pinhole of a point-diffraction reference passes.
     extinction_ratio
         Intensity that its crossed analyser lets through, over that of the parallel one.
     """
@@ -139,6 +143,8 @@ class Instrument:
     scattered_cycles_per_px: float | None = None
     analyser_gains: tuple[float, float, float, float] | None = None
     analyser_angle_errors_deg: tuple[float, float, float, float] | None = None
+    retardance_error_deg: float | None = None
+    pinhole_cycles_per_px: float | None = None
     extinction_ratio: float | None = None
 
     def __post_init__(self) -> None:
@@ -147,6 +153,9 @@ class Instrument:
         for name in _NOT_NEGATIVE:
             self._check_number(name, "a number, 0 or above", lambda x: x >= 0)
         self._check_number("visibility", "between 0 and 1", lambda x: 0 < x <= 1)
+        self._check_number(
+            "retardance_error_deg", "from -90 to 90", lambda x: -90 <= x <= 90
+        )
         self._check_number("extinction_ratio", "between 0 and 1", lambda x: 0 <= x < 1)
         self._check_analysers("analyser_gains", "positive", lambda x: x > 0)
         self._check_analysers("analyser_angle_errors_deg", "finite", lambda _: True)
@@ -248,6 +257,7 @@ _POSITIVE = (
     "brightness_counts",
     "gain_e_per_count",
     "scattered_cycles_per_px",
+    "pinhole_cycles_per_px",
 )
 _NOT_NEGATIVE = ("read_noise_e", "dark_counts", "scattered_share")
 _HIGHEST_ORDER = 20

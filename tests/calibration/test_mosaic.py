@@ -88,3 +88,22 @@ def test_unscattered_reference_has_no_fringes_in_an_empty_field(record, polariza
     assert fit.instrument.visibility is None
     assert "unscattered" in fit.unknown["visibility"]
     assert fit.instrument.brightness_counts > 0
+
+
+@pytest.mark.parametrize("error", [6.0, -10.0])
+def test_quarter_wave_plate_that_is_off_comes_back(
+    record, dark_recording, polarization, error
+):
+    truth = polarization.replace(retardance_error_deg=error)
+    recording = record(truth, "polarization", phase=cells(SHAPE))
+    fit = fit_instrument(recording, dark=dark_recording)
+    found = fit.instrument
+    assert found.retardance_error_deg == pytest.approx(abs(error), abs=1.0)
+    assert "sign is not seen" in fit.report["retardance_error_deg"].how
+    assert np.allclose(found.analyser_gains, truth.analyser_gains, atol=0.005)
+
+
+def test_good_quarter_wave_plate_is_only_bounded(record, dark_recording, polarization):
+    fit = fit_instrument(record(polarization, "polarization"), dark=dark_recording)
+    assert fit.instrument.retardance_error_deg is None
+    assert "it is below" in fit.unknown["retardance_error_deg"]

@@ -6,9 +6,16 @@ pixels whose phases cover the circle they give gains g, angle errors d and contr
 Without that, ``I0 / g0 + I90 / g90 = I45 / g45 + I135 / g135`` still gives the gains of
 analysers whose angles are right.
 
+A quarter-wave plate that is off by r lowers the contrast behind 45 and 135 degrees to
+cos r of that behind 0 and 90, if all analysers leak alike: that ratio is the eighth
+and last number that the light tells. For the intensities are a 4 x 3 matrix times
+``L (1, cos phi, sin phi)``, and of its 12 numbers 4 change with the unknown light and
+phase of the pixels: a factor, a turn, and the two boosts that keep that cone.
+
 Not to be known from any light: a common factor of the gains (their mean is 1 here), a
-turn of all analysers (a piston of the phase; the mean error is 0 here), and what part
-of a low contrast is the analysers' leak.
+turn of all analysers (a piston of the phase; the mean error is 0 here), what part of a
+low contrast is the analysers' leak, and the sign of r, which shows only where object
+and reference differ in strength, and there looks like gains (one of the boosts).
 """
 
 from dataclasses import dataclass
@@ -19,12 +26,16 @@ from numpy.typing import NDArray
 
 from napari_qpm.calibration.finding import Finding, unknown
 
-__all__ = ["Analysers", "fit_analysers"]
+__all__ = ["Analysers", "balanced_gains", "fit_analysers"]
 
 ANGLES_DEG = np.array([0.0, 45.0, 90.0, 135.0])
 BALANCE = np.array([1.0, -1.0, 1.0, -1.0])
 N_CONTRAST = 6
 """Terms of the contrast over the field: constant, tilt and curvature."""
+RATIO = 8
+"""Column of the contrast behind 45 and 135 degrees over that behind 0 and 90."""
+N_INSTRUMENT = 9
+"""Gains, angles and the ratio."""
 MAX_GAIN_ERROR = 0.005
 MAX_ANGLE_ERROR_DEG = 0.3
 MAX_MISFIT = 0.15
@@ -38,6 +49,9 @@ MIN_INLIERS = 0.7
 """Share of the pixels that a contrast, smooth over the field, must explain."""
 SYSTEMATIC_GAIN = 5e-4
 SYSTEMATIC_ANGLE_DEG = 0.02
+SYSTEMATIC_RATIO = 3e-4
+CLEAR_RETARDANCE = 3.0
+"""Fall of the ratio below 1, over its uncertainty, that tells a retardance error."""
 ITERATIONS = 25
 
 
@@ -51,11 +65,14 @@ class Analysers:
         See `Instrument`.
     contrast
         Visibility times the contrast of the analysers.
+    retardance_error_deg
+        How far the quarter-wave plate is from 90 degrees, without its sign.
     """
 
     gains: Finding
     angle_errors_deg: Finding
     contrast: Finding
+    retardance_error_deg: Finding
 
 
 def fit_analysers(
@@ -72,11 +89,11 @@ def fit_analysers(
         ``(2, n)``: y and x of each, from -1 to 1 over the frame.
     """
     values = np.asarray(channels, dtype=np.float64)
-    gains = _balanced_gains(values)
+    gains = balanced_gains(values)
     start = gains.value if gains.is_known else (1.0, 1.0, 1.0, 1.0)
     fit = _Ellipse.fit(values, np.asarray(positions, np.float64), np.array(start))
     if isinstance(fit, str):
-        return Analysers(gains, unknown(fit), unknown(fit))
+        return Analysers(gains, *(unknown(fit) for _ in range(3)))
     angle = float(np.max(fit.angle_sd))
     how = (
         f"Least squares over {values.shape[1]} pixels whose phases cover "
@@ -88,7 +105,8 @@ def fit_analysers(
             f"leaves angles uncertain by {angle:.2g} degrees. Record a tilted empty "
             "field, with a whole fringe or more."
         )
-        return Analysers(gains, unknown(reason), fit.contrast_finding())
+        none = unknown(reason)
+        return Analysers(gains, none, fit.contrast_finding(), none)
     return Analysers(
         Finding(
             _four(fit.gains),
@@ -101,10 +119,11 @@ def fit_analysers(
             f"{how} Their mean is set to 0: a turn of the camera is a piston.",
         ),
         fit.contrast_finding(),
+        fit.retardance_finding(),
     )
 
 
-def _balanced_gains(values: NDArray[np.float64]) -> Finding:
+def balanced_gains(values: NDArray[np.float64]) -> Finding:
     """Return the gains that make I0 + I90 equal I45 + I135 over all pixels.
 
     The four intensities of a pixel depend on three numbers, so they lie in a plane of
@@ -162,7 +181,31 @@ class _Ellipse:
     angle_sd: NDArray[np.float64]
     contrast: float
     contrast_sd: float
+    ratio: float
+    ratio_sd: float
     coverage: float
+
+    def retardance_finding(self) -> Finding:
+        """Return how far the quarter-wave plate is off, from the ratio of contrasts."""
+        deviation = float(np.hypot(self.ratio_sd, SYSTEMATIC_RATIO))
+        seen = (
+            f"The contrast behind 45 and 135 degrees is {self.ratio:.4f} +- "
+            f"{deviation:.1g} of that behind 0 and 90"
+        )
+        if 1 - self.ratio < CLEAR_RETARDANCE * deviation:
+            most = max(1 - self.ratio, 0) + CLEAR_RETARDANCE * deviation
+            limit = np.rad2deg(np.arccos(1 - min(most, 1)))
+            return unknown(
+                f"Not identifiable: it is below {limit:.1f} degrees. {seen}, and that "
+                "ratio is the cosine of the error."
+            )
+        error = float(np.arccos(np.clip(self.ratio, 0, 1)))
+        return Finding(
+            float(np.rad2deg(error)),
+            float(np.rad2deg(deviation / np.sin(error))),
+            f"{seen}: the cosine of the error, whose sign is not seen, if all "
+            "analysers leak alike.",
+        )
 
     def contrast_finding(self) -> Finding:
         """Return visibility times analyser contrast, middle of the field."""
@@ -179,7 +222,7 @@ class _Ellipse:
     ) -> "_Ellipse | str":
         """Return the fit, or why there is none."""
         polynomials = _contrast_terms(positions)
-        angles, contrast = np.zeros(4), np.zeros(N_CONTRAST)
+        angles, contrast, ratio = np.zeros(4), np.zeros(N_CONTRAST), 1.0
         light, phase, strength = _pixel_start(values / gains[:, None])
         contrast[0] = np.median(strength)
         coverage = _coverage(phase)
@@ -190,9 +233,9 @@ class _Ellipse:
             )
         weight = np.ones(values.shape[1])
         sigma = 0.0
-        normal = np.eye(8 + N_CONTRAST)
+        normal = np.eye(N_INSTRUMENT + N_CONTRAST)
         for _ in range(ITERATIONS):
-            state = (gains, angles, contrast)
+            state = (gains, angles, ratio, contrast)
             model, pixel_jacobian, jacobian = _model(light, phase, *state, polynomials)
             misfit = (values - model) / light
             normal, step, pixel_step, left = _gauss_newton(
@@ -200,7 +243,8 @@ class _Ellipse:
             )
             gains = gains * (1 + step[:4])
             angles = angles + step[4:8]
-            contrast = contrast + step[8:]
+            ratio = float(np.clip(ratio + step[RATIO], 0.3, 1.7))
+            contrast = contrast + step[N_INSTRUMENT:]
             gains = gains / gains.mean()
             angles = angles - angles.mean()
             light = light * np.clip(1 + pixel_step[0], 0.5, 2)
@@ -227,7 +271,9 @@ class _Ellipse:
             np.rad2deg(angles),
             np.rad2deg(deviations[4:8]),
             min(amplitude, 1.0),
-            float(deviations[8]),
+            float(deviations[N_INSTRUMENT]),
+            ratio,
+            float(deviations[RATIO]),
             coverage,
         )
 
@@ -258,6 +304,7 @@ def _model(
     phase: NDArray[np.float64],
     gains: NDArray[np.float64],
     angles: NDArray[np.float64],
+    ratio: float,
     contrast: NDArray[np.float64],
     polynomials: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -270,22 +317,26 @@ def _model(
     pixel_jacobian
         ``(n, 4, 2)``: by relative light and phase of the pixel.
     jacobian
-        ``(n, 4, 8 + N_CONTRAST)``: by relative gains, angles [rad], contrast terms.
+        ``(n, 4, N_INSTRUMENT + N_CONTRAST)``: by relative gains, angles [rad], ratio of
+        contrasts, contrast terms.
     """
-    visibility = polynomials.T @ contrast
+    factor = np.where(np.arange(4) % 2, ratio, 1.0)[:, None]
+    common = polynomials.T @ contrast
+    visibility = factor * common
     argument = phase + 2 * (np.deg2rad(ANGLES_DEG) + angles)[:, None]
     cosine, sine = np.cos(argument), np.sin(argument)
     relative = gains[:, None] * (1 + visibility * cosine)
     slope = -gains[:, None] * visibility * sine
     pixel_jacobian = np.stack([relative.T, slope.T], axis=2)
     n = phase.size
-    jacobian = np.zeros((n, 4, 8 + N_CONTRAST))
+    jacobian = np.zeros((n, 4, N_INSTRUMENT + N_CONTRAST))
     for k in range(4):
         jacobian[:, k, k] = relative[k]
         jacobian[:, k, 4 + k] = 2 * slope[k]
-    jacobian[:, :, 8:] = (gains[:, None] * cosine).T[:, :, None] * polynomials.T[
-        :, None, :
-    ]
+    for k in (1, 3):
+        jacobian[:, k, RATIO] = gains[k] * common * cosine[k]
+    by_contrast = (gains[:, None] * factor * cosine).T
+    jacobian[:, :, N_INSTRUMENT:] = by_contrast[:, :, None] * polynomials.T[:, None, :]
     return relative * light, pixel_jacobian, jacobian
 
 

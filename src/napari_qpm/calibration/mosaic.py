@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, ReferenceWave
-from napari_qpm.calibration.analysers import Analysers, fit_analysers
+from napari_qpm.calibration.analysers import Analysers, balanced_gains, fit_analysers
 from napari_qpm.calibration.empty_field import (
     block_means,
     contrast_finding,
@@ -17,6 +17,7 @@ from napari_qpm.calibration.empty_field import (
     sign_finding,
 )
 from napari_qpm.calibration.finding import Finding, unknown
+from napari_qpm.calibration.pinhole import fit_pinhole
 from napari_qpm.jobs import CancelToken
 
 __all__ = ["fit_mosaics"]
@@ -60,8 +61,11 @@ def fit_mosaics(
         "polarization_layout": _layout_check(empty, layout),
         "analyser_gains": analysers.gains,
         "analyser_angle_errors_deg": analysers.angle_errors_deg,
+        "retardance_error_deg": analysers.retardance_error_deg,
         "extinction_ratio": _extinction(resolved, analysers.contrast),
     }
+    if resolved.instrument.reference_wave is ReferenceWave.POINT_DIFFRACTION:
+        found["pinhole_cycles_per_px"] = _pinhole(resolved, first, dark)
     token.raise_if_cancelled()
     return found | _field(resolved, channels, analysers, dark, token)
 
@@ -102,7 +106,7 @@ def _fit(channels: NDArray[np.float32], saturation: float) -> Analysers:
         usable &= light > 0.1 * np.median(light[usable])
     if usable.sum() < SAMPLES // 20:
         none = unknown("Not identifiable: most of the frame is dark or saturated.")
-        return Analysers(none, none, none)
+        return Analysers(none, none, none, none)
     positions = np.stack([2 * y / (height - 1) - 1, 2 * x / (width - 1) - 1])
     return fit_analysers(values[:, usable], positions[:, usable].astype(np.float32))
 
@@ -147,6 +151,20 @@ def _layout_check(frame: NDArray[Any], layout: tuple[int, int, int, int]) -> Fin
         f"As stated, and I0 + I90 = I45 + I135 holds for it (crossed analysers lie "
         f"{best}); which angle of a pair is which cannot be seen.",
     )
+
+
+def _pinhole(acquisition: Acquisition, frame: NDArray[Any], dark: Finding) -> Finding:
+    """Return the cut-off of the reference's pinhole: stated, or seen in a frame."""
+    stated = acquisition.instrument.pinhole_cycles_per_px
+    if stated is not None:
+        return Finding(stated, None, "As stated.")
+    channels = _channels(frame, acquisition) - np.float32(dark.value or 0)
+    # Fringes of such a reference differ in contrast from place to place; the sum rule
+    # holds all the same.
+    inside = channels[:, BORDER_PX:-BORDER_PX:3, BORDER_PX:-BORDER_PX:3].reshape(4, -1)
+    found = balanced_gains(inside[:, (inside > 0).all(axis=0)].astype(np.float64))
+    gains = np.array(found.value or (1, 1, 1, 1), np.float32)
+    return fit_pinhole(channels / gains[:, None, None])
 
 
 def _extinction(acquisition: Acquisition, contrast: Finding) -> Finding:

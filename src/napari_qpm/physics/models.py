@@ -125,7 +125,12 @@ def _polarization(instrument: Instrument, values: dict[str, Any]) -> dict[str, A
         "reference_wave": instrument.reference_wave or ReferenceWave.SEPARATE,
         "roi_offset_px": instrument.roi_offset_px,
         **_interference(instrument),
-        **_stated(instrument, "extinction_ratio"),
+        **_stated(
+            instrument,
+            "extinction_ratio",
+            "retardance_error_deg",
+            "pinhole_cycles_per_px",
+        ),
     }
     if values.get("mosaic", True):
         layout = instrument.require("polarization_layout", "A simulated mosaic")

@@ -100,7 +100,7 @@ def draw_set(model, target):
     """Some frames of the held-out set: hologram, truth, and what two methods answer."""
     methods = {
         "classical, no calibration frame": EngineMethod("fourier", {"grid": "full"}),
-        "network": EngineMethod("nas-prnet", {"model": model}),
+        "network": EngineMethod("nas-prnet", {"model": model, "scale": 1}),
     }
     figure, axes = plt.subplots(
         len(SET_FRAMES), 4, figsize=(14, 3.2 * len(SET_FRAMES)), layout="constrained"

@@ -23,7 +23,7 @@ def test_the_evaluated_model_comes_first_and_ran_now(evaluation):
     first = evaluation.rows[0]
     assert (evaluation.model, first.key) == ("tiny-net", "model")
     assert first.n == 2
-    assert first.source.startswith("this run, weights ")
+    assert first.source.startswith("this run on the camera's grid, weights ")
     assert "seed 3, 10 steps, 160 samples" in first.source
     assert first.params > 0
     assert first.macs > 0

@@ -141,9 +141,13 @@ class PhaseEvaluator:
 
     def _candidates(self) -> list[_Candidate]:
         spec = self.model.spec
-        engine = {"model": spec.name}
+        # The cells of the set are as large as those of training: no coarser grid.
+        engine = {"model": spec.name, "scale": 1}
         session = session_for(self.model)
-        source = f"this run, weights {spec.sha256[:12]}, {session.device_note}"
+        source = (
+            f"this run on the camera's grid, weights {spec.sha256[:12]}, "
+            f"{session.device_note}"
+        )
         return [
             _Candidate(
                 MODEL_ROW,

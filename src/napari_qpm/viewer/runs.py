@@ -33,12 +33,23 @@ class Run:
 
 
 def note_run(
-    field: FieldOfView, step: StepName, pipeline: "Pipeline", frames: frozenset[int]
+    field: FieldOfView,
+    step: StepName,
+    pipeline: "Pipeline",
+    frames: frozenset[int],
+    n_asked: int | None = None,
 ) -> None:
     """Remember how a step was run; call it once its result is committed.
 
     Frames that joined earlier ones were made like those, but for the levelling of a
     whole series: the earlier run is kept then.
+
+    Parameters
+    ----------
+    frames
+        What was made.
+    n_asked
+        Number of frames that were asked for, when some may have failed.
     """
     role = Role.PHASE if step is StepName.RETRIEVE else Role.CELLS
     earlier = field.runs.get(step)
@@ -46,7 +57,7 @@ def note_run(
     if is_joined and earlier is not None:
         field.runs[step] = Run(earlier.pipeline, earlier.frames | frames)
         return
-    is_whole = len(frames) == field.acquisition.n_frames
+    is_whole = (n_asked or len(frames)) == field.acquisition.n_frames
     if step is StepName.RETRIEVE and not is_whole:
         # Single frames have no series that they could be levelled with.
         pipeline = pipeline.model_copy(update={"stabilise": False})

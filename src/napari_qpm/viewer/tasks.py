@@ -98,7 +98,7 @@ def retrieve_task(
         if filling.fill is not None:
             field.unfinished.pop(StepName.RETRIEVE, None)
         show_phase(viewer, field, made)
-        note_run(field, StepName.RETRIEVE, pipeline, made.frames)
+        note_run(field, StepName.RETRIEVE, pipeline, made.frames, len(wanted))
         return _problems_in_words("retrieved", made.problems)
 
     return Task(

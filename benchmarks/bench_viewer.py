@@ -36,11 +36,13 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_qpm.acquisition import Acquisition
+from napari_qpm.jobs import CancelToken
 from napari_qpm.viewer.dock import QPMDock
 from napari_qpm.viewer.frame_maker import Kind
 from napari_qpm.viewer.frame_views import FrameView
 from napari_qpm.viewer.layers import recording_layer
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.warmup import wait_until_warm
 from napari_qpm.viewer.workflow import Scope
 
 KINDS = {"off-axis": (1024, 1024), "polarization": (2048, 2448)}
@@ -225,7 +227,13 @@ def with_dock(recording: Acquisition, felt: Felt, n_jumps: int) -> None:
             felt.cells.append(arrivals.wait(Kind.CELLS) - before)
             wait_for_rest(dock)
     felt.note_blocks("scrubbing, with us", watchdog)
-    for t in range(chosen[-1] + 1, chosen[-1] + 1 + n_jumps):
+    # Two steps forward, so that the frames after them are prefetched.
+    for t in (1, 2):
+        show_frame(viewer, t)
+        arrivals.start()
+        arrivals.wait(Kind.CELLS)
+        wait_for_rest(dock)
+    for t in range(3, 3 + n_jumps):
         before = arrivals.start()
         # It waits in the cache, so napari's own slicing shows it.
         assert dock.preview.layers.has(Kind.PHASE, t)
@@ -311,6 +319,7 @@ def wait_for_warmth(dock: QPMDock) -> None:
     """Compile what the first frame needs, so that it counts with none of the times."""
     from napari_qpm.pipeline import retrieve_step, segment_step
 
+    wait_until_warm(CancelToken(), lambda progress: None)
     pipeline = dock.workflow.pipeline()
     acquisition = dock.workflow.acquisition
     assert acquisition is not None

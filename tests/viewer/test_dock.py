@@ -214,10 +214,8 @@ def test_the_form_follows_the_kind(opened):
 
     box = dock.steps[StepName.RETRIEVE]
     assert box.form is not before
-    assert [box.engine.itemData(i) for i in range(box.engine.count())] == [
-        "fourier",
-        "qpretrieve",
-    ]
+    engines = [box.engine.itemData(i) for i in range(box.engine.count())]
+    assert engines[:2] == ["fourier", "qpretrieve"]
 
 
 def test_a_clicked_row_shows_its_cell(opened, qtbot):

@@ -93,7 +93,7 @@ class Preview:
         self.update()
 
     def close(self) -> None:
-        """End the threads and let go of the viewer; layers stay as they are."""
+        """End the threads, take the layers away and let go of the viewer."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -104,6 +104,9 @@ class Preview:
         viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._workflow.changed.disconnect(self.update)
         self._workflow.settings_changed.disconnect(self.update)
+        # Without a preview they would show a few frames and blanks.
+        self.layers.clear()
+        self.cache.clear()
 
     # ------------------------------------------------------------ what is wanted
 

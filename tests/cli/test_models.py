@@ -48,6 +48,13 @@ def test_training_becomes_a_model_that_is_shown_checked_moved_and_removed(
         "mine"
     ] == pytest.approx(0, abs=1e-4)
 
+    again = qpm_command(
+        *("models", "export", folder, "--name", "again"),
+        *("--graph-of", user_folder / "mine", "--json"),
+    )
+    assert again.events[-1]["sha256"] == exported.events[-1]["sha256"]
+    assert qpm_command("models", "remove", "again").code == 0
+
     copied = qpm_command(
         "models", "install", user_folder / "mine", "--name", "other", "--json"
     )

@@ -142,12 +142,19 @@ def export_model(
     metrics: Annotated[
         Path | None, typer.Option("--metrics", help="JSON file of held-out scores.")
     ] = None,
+    graph_of: Annotated[
+        Path | None,
+        typer.Option(
+            "--graph-of",
+            help="Folder of a model of the same network: its graph is taken over.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Make a model of the best weights of a training."""
     with command_output(json) as output:
-        from napari_qpm.runtime import user_models_folder
+        from napari_qpm.runtime import open_model, user_models_folder
         from napari_qpm.training.ship import export_training
 
         place = folder or user_models_folder()
@@ -158,6 +165,7 @@ def export_model(
             title=title,
             metrics=_scores(metrics),
             overwrite=overwrite,
+            graph_of=None if graph_of is None else open_model(graph_of),
         )
         output.result(_values(model), f"{_line(model)}\n{model.folder}")
 

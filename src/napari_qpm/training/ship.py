@@ -29,6 +29,7 @@ def export_training(
     metrics: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     half_graph: bool = True,
+    graph_of: Model | None = None,
 ) -> Model:
     """Write the best weights of a training as a model, and return it.
 
@@ -46,6 +47,8 @@ def export_training(
         Replace an earlier model in this folder.
     half_graph
         Whether to write the graph in half precision for graphics cards, too.
+    graph_of
+        Model of the same network whose graph is taken over, which saves minutes.
 
     Raises
     ------
@@ -75,7 +78,12 @@ def export_training(
         "metrics": {"validation": record["best"]["scores"], **(metrics or {})},
     }
     return save_model(
-        folder, fields, network, overwrite=overwrite, half_graph=half_graph
+        folder,
+        fields,
+        network,
+        graph_of=graph_of,
+        overwrite=overwrite,
+        half_graph=half_graph,
     )
 
 

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.adaptation.matching import choose_step, match_domain, on_network_grid
+from napari_qpm.adaptation.matching import (
+    choose_step,
+    finest_needed,
+    match_domain,
+    on_network_grid,
+)
 from napari_qpm.adaptation.own_frames import Objects, label_frames
 from napari_qpm.instrument import Instrument
 from napari_qpm.jobs import CancelToken
@@ -51,6 +56,21 @@ def test_grid_is_as_coarse_as_fringes_and_cells_ask_for(carrier, found, step):
 
 def test_a_wish_decides_the_grid():
     assert choose_step(FINE, objects(900), scale=2) == 2
+
+
+def test_steep_cells_keep_a_finer_grid_than_large_ones():
+    def labelled(height, power):
+        y, x = np.mgrid[:256, :256]
+        distance = np.hypot(y - 120, x - 130) / 60
+        phase = height * np.clip(1 - distance**2, 0, None) ** power
+        straight = 2 * np.pi * (FINE[0] * y + FINE[1] * x)
+        counts = 500 * (1 + 0.7 * np.cos(straight + phase))
+        facts = {"sideband_cycles_per_px": FINE, "phase_sign": 1}
+        recording = Acquisition.from_array(counts, "off-axis", **facts)
+        return label_frames([recording], CancelToken(), lambda progress: None)
+
+    assert finest_needed(labelled(2.0, 2), 3) == 3
+    assert finest_needed(labelled(9.0, 0.5), 3) < 3
 
 
 def test_own_frame_holds_fringes_and_phase_of_one_grid(frame):

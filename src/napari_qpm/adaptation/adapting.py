@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.adaptation.matching import choose_step, match_domain, on_network_grid
+from napari_qpm.adaptation.matching import (
+    choose_step,
+    finest_needed,
+    match_domain,
+    on_network_grid,
+)
 from napari_qpm.adaptation.outcome import Adaptation, Judgement, is_better, judge
 from napari_qpm.adaptation.own_frames import (
     LabelledFrame,
@@ -30,7 +35,7 @@ __all__ = ["MOST_MINUTES", "adapt"]
 
 MOST_MINUTES = 120.0
 LARGEST_SAMPLE_PX = {"cpu": 192, "cuda": 256}
-SAMPLES_PER_STEP = {"cpu": 8, "cuda": 32}
+SAMPLES_PER_STEP = {"cpu": 4, "cuda": 32}
 MULTIPLE_PX = 32
 STRIP_SHARE = 0.25
 """Of a single frame, kept out of the training so that the figures are honest."""
@@ -176,8 +181,10 @@ def _plan(
     objects = measure_objects(frames)
     carrier = frames[0].acquisition.instrument.sideband_cycles_per_px
     assert carrier is not None
-    step = choose_step(carrier, objects, scale)
     trusted = [frame for frame in frames if frame.is_trusted]
+    step = choose_step(carrier, objects, scale)
+    if scale is None:
+        step = finest_needed(trusted or frames, step)
     judged = (trusted or frames)[-1]
     teachers = trusted[:-1] if len(trusted) > 1 else trusted
     input_kind = str(base.spec.preprocessing.get("input", "heterodyne"))

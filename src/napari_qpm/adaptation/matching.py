@@ -2,14 +2,17 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from napari_qpm.acquisition import Acquisition
 from napari_qpm.adaptation.own_frames import LabelledFrame, Objects
-from napari_qpm.checks import phase_at
+from napari_qpm.checks import compare_phases, phase_at
 from napari_qpm.instrument import Instrument
+from napari_qpm.jobs import CancelToken
+from napari_qpm.retrieval import make_phase_engine
 from napari_qpm.retrieval.demodulation import Demodulator
 from napari_qpm.retrieval.fringe_rewriting import lossless_step
 from napari_qpm.retrieval.network_input import FrontEnd
@@ -22,6 +25,10 @@ __all__ = ["choose_step", "match_domain", "on_network_grid"]
 
 COMFORTABLE_PX = 60.0
 """Largest cells [px] on the network's grid: samples of 192 px hold them with room."""
+MOST_LOST_RAD = 0.12
+"""Of phase in cells, by the grid alone."""
+WIDE_FILTER = 0.55
+"""Of the classical phase on the coarse grid: all that the hologram there holds."""
 FILTER_SHARE = 1 / 3
 BACKGROUND_SPREAD = 1.5
 """How much more, or less, of everything than was found is simulated."""
@@ -43,6 +50,38 @@ def choose_step(
     step = lossless_step(carrier)
     large = large_diameter(objects.diameters_px)
     return max(step, math.ceil(large / COMFORTABLE_PX))
+
+
+def finest_needed(frames: Sequence[LabelledFrame], step: int) -> int:
+    """Return a step at which the grid itself costs the cells nothing that matters.
+
+    The classical phase of the hologram written on the coarse grid is compared with that
+    of the camera's: steep cells need finer grids than their size asks for.
+    """
+    while step > 1 and _loss_of_grid(frames[0], step) > MOST_LOST_RAD:
+        step -= 1
+    return step
+
+
+def _loss_of_grid(frame: LabelledFrame, step: int) -> float:
+    """Return the difference [rad rms] in cells that a coarser grid makes."""
+    acquisition = frame.acquisition
+    hologram = fill_nan(acquisition.read(0))[0].astype(np.float32)
+    # As for raw inputs: a reference is divided out of the hologram itself.
+    seen = FrontEnd(acquisition, step, kind="raw").frame(hologram[0])
+    coarse = Acquisition.from_array(
+        seen.hologram,
+        "off-axis",
+        sideband_cycles_per_px=seen.carrier,
+        phase_sign=acquisition.instrument.phase_sign,
+    )
+    engine = make_phase_engine(
+        "fourier", grid="full", filter_radius=WIDE_FILTER, background="quadratic"
+    )
+    made = engine.retrieve(coarse.read(0)[None], coarse, CancelToken())
+    scaled = made.replace(grid_scale=(float(step), float(step)))
+    lost = compare_phases(scaled, frame.classical).inside_rms_rad
+    return lost if math.isfinite(lost) else 0.0
 
 
 def on_network_grid(frame: LabelledFrame, step: int, kind: str) -> OwnFrame:

@@ -134,9 +134,12 @@ def _stated_variance(share: Values, sigma: Values, drift: Values) -> float:
     independent = (share**2 * (sigma**2 - drift**2)).sum()
     if not drift.any():
         return float(independent)
-    parts, step = share * drift, np.arange(len(share))
-    apart = np.abs(step[:, None] - step[None])
-    return float(independent + max(parts @ (r**apart) @ parts for r in _CORRELATIONS))
+    from scipy.signal import lfilter
+
+    parts = share * drift
+    # Sums over all pairs with r^distance, by running sums instead of a matrix.
+    sums = [lfilter([1.0], [1.0, -r], parts) for r in _CORRELATIONS]
+    return float(independent + max(parts @ (2 * before - parts) for before in sums))
 
 
 def growth_columns(table: pd.DataFrame, window_h: float) -> Columns:

@@ -25,7 +25,7 @@ def test_spec_survives_its_file(tmp_path):
 def test_properties_come_from_the_fields_or_are_sensible():
     spec = ModelSpec(**FIELDS)
     assert (spec.in_channels, spec.output_scale) == (1, 1.0)
-    assert (spec.multiple_px, spec.tile_px, spec.overlap_px) == (32, None, 128)
+    assert (spec.multiple_px, spec.tile_px, spec.overlap_px) == (32, None, 256)
     spec = ModelSpec(
         **FIELDS,
         config={"in_channels": 3, "range_rad": 12},

@@ -49,6 +49,19 @@ def test_tiles_are_no_more_than_needed(plain_session):
     assert session.shapes == [(1, 1, 576, 576)] * 4
 
 
+def test_edges_of_tiles_do_not_count(plain_session):
+    def unsure_at_the_edge(images: np.ndarray) -> np.ndarray:
+        output = images.copy()
+        output[:, :, :, [*range(8), *range(-8, 0)]] = 99
+        return output
+
+    frame = np.zeros((1, 1, 64, 448), np.float32)
+    session = plain_session(unsure_at_the_edge)
+    found = run_tiled(session, frame, tile_px=192, overlap_px=64)
+    assert np.all(found[..., 8:-8] == 0)
+    assert np.all(found[..., :8] == 99)
+
+
 def test_levels_of_tiles_are_matched(plain_session, rng):
     y, x = np.mgrid[:256, :320] / 50
     frame = (np.sin(y) + 0.5 * x + 2 * np.exp(-((y - 2) ** 2) - (x - 3) ** 2))[

@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 """Of ``model.json``; raised when an older napari-qpm could not use the model."""
 VERSION_KEY = "format_version"
 MULTIPLE_PX = 32
-OVERLAP_PX = 128
+OVERLAP_PX = 256
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PHASE = "phase"

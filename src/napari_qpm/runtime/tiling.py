@@ -24,6 +24,8 @@ MEMORY_SHARE = 0.7
 MOST_AT_ONCE = 8
 """Inputs of one run on a graphics card; a processor gains nothing from several."""
 SMALLEST_TILE_PX = 256
+UNUSED_SHARE = 0.25
+"""Of an overlap, at the edge of each tile."""
 MEDIAN_SAMPLES = 20_000
 """Pixels of an overlap that its median is taken of, at most."""
 
@@ -42,12 +44,16 @@ class _Span:
         return self.start + self.length
 
     def weights(self) -> Image:
-        """Return ``(length,)``: 1 inside, fading out over the overlaps."""
+        """Return ``(length,)``: 1 inside, fading out over the middle of the overlaps.
+
+        What lies nearest to the edge of a tile, a network knows least about.
+        """
         weights = np.ones(self.length, np.float32)
         for overlap, part in ((self.before, weights), (self.after, weights[::-1])):
             if overlap:
                 position = (np.arange(overlap) + 0.5) / overlap
-                part[:overlap] *= np.sin(0.5 * np.pi * position) ** 2
+                faded = (position - UNUSED_SHARE) / (1 - 2 * UNUSED_SHARE)
+                part[:overlap] *= np.sin(0.5 * np.pi * faded.clip(0, 1)) ** 2
         return weights
 
 

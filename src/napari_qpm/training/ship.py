@@ -16,7 +16,8 @@ __all__ = ["export_training"]
 
 SEARCH = "nas-prnet-search"
 VALID_RANGES = ("period_px", "phase_rad", "size_px", "visibility", "background_rad")
-TILE = {"multiple": 32, "tile_px": 1024, "overlap_px": 128}
+TILE = {"multiple": 32, "tile_px": 2048, "overlap_px": 256}
+"""Large, as a network knows the level of a phase from all that it sees."""
 WITH_WIDTH = ("u-net", "sparse-mask")
 
 

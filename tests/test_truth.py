@@ -22,8 +22,8 @@ def truth_on_grid(simulation, phase_map):
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        ("polarization", {"shape": (160, 160), "n_cells": 2}),
-        ("off-axis", {"shape": (288, 288), "n_cells": 2}),
+        ("polarization", {"shape": (144, 144), "n_cells": 2}),
+        ("off-axis", {"shape": (260, 260), "n_cells": 2}),
     ],
 )
 def test_long_series_keeps_its_level(kind, options):

@@ -16,8 +16,8 @@ def test_run_and_measure_link_the_same(
     Pipeline(link={"max_gap": 1}).dump(tmp_path / "pipeline.yaml")
     one = qpm_command("run", tmp_path / "pipeline.yaml", recording, "-o", tmp_path)
     assert one.code == 0
-    # Two cells, of which one divides; and a scrap that the segmentation cut off.
-    assert "tracks 5, divisions 1" in one.stdout
+    # Two cells, of which one divides.
+    assert "tracks 4, divisions 1" in one.stdout
     folder = tmp_path / RESULT
     cells, tracks = ((folder / f"{name}.csv").read_bytes() for name in TABLES)
 

@@ -104,3 +104,41 @@ def test_phase_has_no_camera():
     assert simulation.acquisition.modality is Modality.PHASE
     with pytest.raises(UnknownNameError):
         simulate_with(OFF_AXIS, "hologram")
+
+
+def test_colour_pictures_have_the_light_of_the_instrument():
+    bench = Instrument(numerical_aperture=0.4, **CAMERA)
+    recording = simulate_with(bench, "chromatic", specimen="empty").acquisition
+    assert recording.shape == (1, 3, 192, 192)
+    assert recording.instrument.numerical_aperture == 0.4
+    # 1400 counts of light over a dark level of 100.
+    assert recording.read(0).mean() == pytest.approx(1500, rel=2e-3)
+
+
+def test_level_of_the_empty_field_drifts_and_can_be_kept_still():
+    drifting = simulate("phase", n_frames=4, specimen="empty", noise=False, seed=3)
+    levels = [drifting.acquisition.read(t).mean() for t in range(4)]
+    assert np.ptp(levels) > 1e-3
+    still = simulate("phase", n_frames=2, specimen="empty", background=False)
+    # 15 mrad of noise over 384 x 384 pixels, some of it correlated.
+    assert abs(still.acquisition.read(1).mean()) < 2e-3
+
+
+def test_unknown_gain_is_assumed_aloud_and_never_without_noise():
+    facts = Instrument(sideband_cycles_per_px=(0.2, 0.17), bit_depth=8)
+    noisy, clean = (
+        simulate_with(facts, "off-axis", noise=noise).acquisition
+        for noise in (True, False)
+    )
+    assert any("gain_e_per_count=58.82" in note for note in noisy.notes)
+    difference = noisy.read(0).astype(float) - clean.read(0)
+    # 15000 electrons in 255 counts: the shot noise of the light, and rounding twice.
+    light = float(clean.read(0).mean())
+    expected = np.sqrt(light / 58.82 + 2 / 12)
+    assert np.std(difference) == pytest.approx(expected, rel=0.15)
+
+
+def test_scattered_light_of_the_instrument_is_in_the_frames():
+    facts = OFF_AXIS.replace(scattered_share=0.01, scattered_cycles_per_px=0.12)
+    found = fit_instrument(simulate_with(facts, "off-axis").acquisition).instrument
+    assert found.scattered_share == pytest.approx(0.01, rel=0.3)

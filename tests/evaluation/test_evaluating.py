@@ -31,9 +31,10 @@ def test_the_evaluated_model_comes_first_and_ran_now(evaluation):
 
 def test_every_row_is_there_with_scores_or_the_reason(evaluation):
     keys = [row.key for row in evaluation.rows]
-    assert keys[:6] == [
+    assert keys[:7] == [
         "model",
         "model-calibrated",
+        "model-sharpened",
         "nothing",
         "classical",
         "classical-tuned",

@@ -161,6 +161,13 @@ class PhaseEvaluator:
                 EngineMethod("nas-prnet", engine, is_calibrated=True),
                 f"{source}; with a hologram of the empty field",
             ),
+            _Candidate(
+                "model-sharpened",
+                f"{spec.title}, sharpened by its fringes",
+                EngineMethod("nas-prnet", engine, is_sharpened=True),
+                f"{source}; then the network's error is read off the frame's own "
+                "fringes and taken out",
+            ),
             _Candidate("nothing", "answer 0 everywhere", NothingMethod(), "this run"),
             *(_Candidate(key, *values) for key, values in CLASSICAL.items()),
         ]
@@ -195,7 +202,7 @@ class PhaseEvaluator:
         networks: dict[str, tuple[str, Mapping[str, Any]]] = {
             one.key: (one.architecture, one.config) for one in self.baselines
         }
-        for key in (MODEL_ROW, "model-calibrated"):
+        for key in (MODEL_ROW, "model-calibrated", "model-sharpened"):
             networks[key] = (spec.architecture, spec.config)
         if row.key not in networks:
             return row
@@ -294,7 +301,7 @@ def _retrieval(
     method: EngineMethod, frame: HeldOutFrame, token: CancelToken
 ) -> Callable[[], object]:
     recording = frame.acquisition(is_calibrated=method.is_calibrated)
-    return lambda: method.retrieve(recording, token)
+    return lambda: method.answer(recording, token)
 
 
 def _scores(

@@ -6,12 +6,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import Acquisition, PhaseMap
+from napari_qpm.acquisition import Acquisition
 from napari_qpm.checks import phase_at
 from napari_qpm.errors import SidebandError
 from napari_qpm.evaluation.phase_set import HeldOutFrame
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
+from napari_qpm.retrieval.sharpening import sharpen
 
 __all__ = ["EngineMethod", "NothingMethod", "PhaseMethod"]
 
@@ -44,23 +45,32 @@ class EngineMethod:
         What is set of it.
     is_calibrated
         Whether it gets a hologram of the empty field.
+    is_sharpened
+        Whether its phase is brought into line with the fringes of the frame.
     """
 
     engine: str
     parameters: dict[str, Any] = field(default_factory=dict)
     is_calibrated: bool = False
+    is_sharpened: bool = False
 
     def __call__(self, frame: HeldOutFrame, token: CancelToken) -> NDArray[np.float32]:
         """Return the phase ``(Y, X)`` [rad]; NaN if the engine finds no fringes."""
         acquisition = frame.acquisition(is_calibrated=self.is_calibrated)
         try:
-            found = self.retrieve(acquisition, token)
+            return self.answer(acquisition, token)
         except SidebandError:
             return np.full_like(frame.phase, np.nan)
-        return phase_at(found, 0, frame.phase.shape, (1.0, 1.0))
 
-    def retrieve(self, acquisition: Acquisition, token: CancelToken) -> PhaseMap:
-        """Return the phase of the first frame of a recording."""
+    def answer(
+        self, acquisition: Acquisition, token: CancelToken
+    ) -> NDArray[np.float32]:
+        """Return the phase ``(Y, X)`` [rad] of the first frame of a recording."""
         engine = make_phase_engine(self.engine, **self.parameters)
         resolved = engine.resolve(acquisition, token)
-        return engine.retrieve(resolved.read(0)[None], resolved, token)
+        frames = resolved.read(0)[None]
+        found = engine.retrieve(frames, resolved, token)
+        phase = phase_at(found, 0, resolved.shape[2:], (1.0, 1.0))
+        if self.is_sharpened and np.isfinite(phase).any():
+            return sharpen(phase, frames[0, 0], resolved)
+        return phase

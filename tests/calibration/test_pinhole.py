@@ -63,3 +63,13 @@ def test_empty_field_says_nothing():
 def test_stated_cutoff_stays(colony):
     found = fit(colony, 0.02, pinhole_cycles_per_px=0.03)
     assert found.instrument.pinhole_cycles_per_px == 0.03
+
+
+@pytest.mark.parametrize("cutoff", [0.01, 0.03])
+def test_contrast_that_follows_the_object_is_no_error_of_the_analysers(colony, cutoff):
+    found = fit(colony, cutoff)
+    # A fit of one smooth contrast said gains 10 % and a plate 27 degrees off.
+    assert found.instrument.analyser_gains == pytest.approx((1, 1, 1, 1), abs=0.02)
+    for name in ("analyser_angle_errors_deg", "retardance_error_deg"):
+        assert getattr(found.instrument, name) is None
+        assert "made of the object wave" in found.unknown[name]

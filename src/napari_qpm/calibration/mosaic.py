@@ -23,6 +23,8 @@ from napari_qpm.jobs import CancelToken
 __all__ = ["fit_mosaics"]
 
 SAMPLES = 20_000
+COMMON_PATH = (ReferenceWave.POINT_DIFFRACTION, ReferenceWave.UNSCATTERED)
+"""References that are part of the object wave."""
 BORDER_PX = 8
 NEAR_SATURATION = 0.95
 CLEAR_PAIRING = 0.7
@@ -57,6 +59,8 @@ def fit_mosaics(
     channels = _channels(empty, resolved) - np.float32(dark.value or 0)
     token.raise_if_cancelled()
     analysers = _fit(channels, _saturation(acquisition, dark))
+    if resolved.instrument.reference_wave in COMMON_PATH:
+        analysers = _gains_only(channels)
     found = {
         "polarization_layout": _layout_check(empty, layout),
         "analyser_gains": analysers.gains,
@@ -153,17 +157,27 @@ def _layout_check(frame: NDArray[Any], layout: tuple[int, int, int, int]) -> Fin
     )
 
 
+def _gains_only(channels: NDArray[np.float32]) -> Analysers:
+    """Return what the sum rule tells where contrast follows the object."""
+    inside = channels[:, BORDER_PX:-BORDER_PX:3, BORDER_PX:-BORDER_PX:3].reshape(4, -1)
+    usable = np.isfinite(inside).all(axis=0) & (inside > 0).all(axis=0)
+    none = unknown(
+        "Not identifiable: a reference that is made of the object wave has another "
+        "strength from place to place, and contrast with it."
+    )
+    if usable.sum() < SAMPLES // 20:
+        return Analysers(none, none, none, none)
+    gains = balanced_gains(inside[:, usable].astype(np.float64))
+    return Analysers(gains, none, none, none)
+
+
 def _pinhole(acquisition: Acquisition, frame: NDArray[Any], dark: Finding) -> Finding:
     """Return the cut-off of the reference's pinhole: stated, or seen in a frame."""
     stated = acquisition.instrument.pinhole_cycles_per_px
     if stated is not None:
         return Finding(stated, None, "As stated.")
     channels = _channels(frame, acquisition) - np.float32(dark.value or 0)
-    # Fringes of such a reference differ in contrast from place to place; the sum rule
-    # holds all the same.
-    inside = channels[:, BORDER_PX:-BORDER_PX:3, BORDER_PX:-BORDER_PX:3].reshape(4, -1)
-    found = balanced_gains(inside[:, (inside > 0).all(axis=0)].astype(np.float64))
-    gains = np.array(found.value or (1, 1, 1, 1), np.float32)
+    gains = np.array(_gains_only(channels).gains.value or (1, 1, 1, 1), np.float32)
     return fit_pinhole(channels / gains[:, None, None])
 
 

@@ -18,13 +18,13 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.runtime import ModelStore
 
 FEW = {
-    "steps": 12,
+    "steps": 60,
     "batch_size": 4,
-    "learning_rate": 3e-3,
+    "learning_rate": 1e-2,
     "warmup_steps": 2,
-    "validate_every": 4,
+    "validate_every": 10,
     "n_validation": 4,
-    "checkpoint_every": 4,
+    "checkpoint_every": 10,
     "ema_decay": 0.5,
     "log_every": 1,
 }
@@ -55,7 +55,7 @@ def test_a_better_model_is_saved_beside_the_old_one(models, recording):
     spec = ModelStore().model("my-scope").spec
     assert spec.base == "start"
     assert spec.preprocessing["scale"] == 1
-    assert spec.training["steps"] == outcome.steps == 12
+    assert spec.training["steps"] == outcome.steps == 60
     figures = spec.metrics["own_frame"]["after"]
     assert figures["rms_rad"] == pytest.approx(outcome.after.rms_rad)
     assert {"Classical phase", "Learning", "Judging and saving"} <= {
@@ -119,7 +119,7 @@ def test_cancelled_while_learning_keeps_the_best(models, recording):
     token = CancelToken()
 
     def watch(progress):
-        if progress.message == "Learning" and progress.done >= 8:
+        if progress.message == "Learning" and progress.done >= 50:
             token.cancel()
 
     outcome = run(
@@ -128,6 +128,6 @@ def test_cancelled_while_learning_keeps_the_best(models, recording):
         report=watch,
         settings=FEW | {"steps": 500, "warmup_steps": 1},
     )
-    assert 8 <= outcome.steps < 500
+    assert 50 <= outcome.steps < 500
     assert "Stopped early" in outcome.note
     assert outcome.name == "my-scope"

@@ -21,7 +21,7 @@ from napari_qpm.retrieval.off_axis_engine import fill_nan
 from napari_qpm.training.adapt import MatchedDomain, OwnFrame
 from napari_qpm.training.holograms import HologramDomain, InputKind
 
-__all__ = ["choose_step", "match_domain", "on_network_grid"]
+__all__ = ["choose_step", "finest_needed", "match_domain", "on_network_grid"]
 
 COMFORTABLE_PX = 60.0
 """Largest cells [px] on the network's grid: samples of 192 px hold them with room."""

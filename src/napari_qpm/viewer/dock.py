@@ -26,6 +26,8 @@ from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
+from napari_qpm.viewer.label_box import LabelBox
+from napari_qpm.viewer.label_tools import LabelTools
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.phase_tools import PhaseTools
@@ -86,6 +88,8 @@ class QPMDock(QWidget):
         self.phase_tools = PhaseTools(workflow, self.preview)
         self.adapting = Adapting(workflow, post=self._gui.post)
         self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
+        self.label_tools = LabelTools(workflow)
+        self.labels = LabelBox(self.label_tools)
         self.following = FollowBox(workflow)
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
@@ -119,6 +123,8 @@ class QPMDock(QWidget):
             if box.step is StepName.RETRIEVE:
                 inner.addWidget(self.phase_tools)
                 inner.addWidget(self.learned)
+            if box.step is StepName.SEGMENT:
+                inner.addWidget(self.labels)
         inner.addWidget(self.following)
         inner.addWidget(self.table)
         inner.addStretch(1)
@@ -155,6 +161,8 @@ class QPMDock(QWidget):
         self._gui.close()
         self.adapting.close()
         self.preview.close()
+        self.labels.close_connections()
+        self.label_tools.close()
         self.table.close_connections()
         if self.plots_panel is not None:
             self.plots_panel.close_connections()
@@ -188,6 +196,7 @@ class QPMDock(QWidget):
             box.refresh()
         self.phase_tools.refresh()
         self.learned.refresh()
+        self.labels.refresh()
         self.following.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())

@@ -1,0 +1,40 @@
+"""Buttons to correct cells, in the dock."""
+
+import pytest
+from tests.viewer.conftest import make_recording, show_recording
+from tests.viewer.test_dock import wait_for_job
+
+from napari_qpm.viewer.dock import QPMDock
+from napari_qpm.viewer.label_tools import Tool
+from napari_qpm.viewer.settings import StepName
+
+pytestmark = pytest.mark.gui
+
+
+def test_edit_tools_come_with_the_cells_and_one_is_chosen_at_a_time(
+    make_napari_viewer_proxy, qtbot
+):
+    viewer = make_napari_viewer_proxy()
+    show_recording(viewer, make_recording())
+    dock = QPMDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert dock.labels.isHidden()
+    for step in (StepName.RETRIEVE, StepName.SEGMENT):
+        dock.steps[step].button.click()
+        wait_for_job(qtbot, dock)
+
+    assert not dock.labels.isHidden()
+    merge, split = (dock.labels.buttons[tool] for tool in (Tool.MERGE, Tool.SPLIT))
+    assert "Shift+M" in merge.toolTip()
+    merge.click()
+    split.click()
+    assert (merge.isChecked(), split.isChecked()) == (False, True)
+    assert "drag a line" in dock.labels.hint.text()
+
+    split.click()
+    assert dock.label_tools.tool is None
+    assert dock.labels.hint.isHidden()
+    dock.labels.new.click()
+    cells = viewer.layers["dish cells"]
+    assert str(cells.mode) == "paint"
+    assert f"Paint cell {cells.selected_label}" in dock.labels.hint.text()

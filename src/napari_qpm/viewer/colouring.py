@@ -53,6 +53,7 @@ class Colouring:
         self.colormap = COLORMAPS[0]
         self.limits = (0.0, 1.0)
         self._layer: Any = None
+        self._applied: tuple[Any, ...] = ()
         selection.changed.connect(self.apply)
         workflow.viewer.dims.events.current_step.connect(self._on_step)
 
@@ -103,6 +104,17 @@ class Colouring:
                 layer.colormap = bright_colors()
                 self._layer = None
             return
+        wanted = (
+            index,
+            self._workflow.current_frame(),
+            self._selection.row,
+            self.column,
+            self.colormap,
+            self.limits,
+        )
+        if layer is self._layer and wanted == self._applied:
+            return
+        self._applied = wanted
         n_labels = min(int(index.label.max(initial=0)), _MOST_LABELS)
         colors = self._colors(n_labels)
         if layer is self._layer and len(layer.colormap.colors) == len(colors):

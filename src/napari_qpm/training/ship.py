@@ -143,4 +143,5 @@ def _history(record: Mapping[str, Any]) -> dict[str, Any]:
         "revision": origin.get("git_revision"),
         "versions": origin.get("versions"),
         "config": config,
+        "earlier": record.get("earlier", []),
     }

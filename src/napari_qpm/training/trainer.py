@@ -171,8 +171,10 @@ class _Session:
         self.best: dict[str, Any] = {"step": 0, "scores": {}}
         torch.manual_seed(seed)
         self.network = recipe.make_network()
+        self.earlier: list[dict[str, Any]] = []
         if initial is not None:
             load_weights(initial, self.network)
+            self.earlier = _history_of(initial)
         self.network.to(device)
         # Convolutions of few channels run up to twice as fast in this layout.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -383,6 +385,7 @@ class _Session:
                 "seconds": round(self._seconds, 1),
                 "stopped": reason.value,
                 "best": self.best,
+                "earlier": self.earlier,
                 "params": sum(p.numel() for p in network.parameters()),
                 "origin": self.origin,
                 **facts,
@@ -400,6 +403,7 @@ class _Session:
             "total": self.total,
             "seconds": self._seconds,
             "best": self.best,
+            "earlier": json.dumps(self.earlier, default=str),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": torch.get_rng_state(),
@@ -426,6 +430,7 @@ class _Session:
         require_same(json.loads(state["identity"]), self.identity, self.folder)
         self.step, self.total = state["step"], state["total"]
         self.seconds_before, self.best = state["seconds"], state["best"]
+        self.earlier = json.loads(state["earlier"])
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.settings.ema_decay:
@@ -434,6 +439,20 @@ class _Session:
         if self.device.type == "cuda" and state["random_gpu"] is not None:
             torch.cuda.set_rng_state(state["random_gpu"], self.device)
         return True
+
+
+def _history_of(weights: Path) -> list[dict[str, Any]]:
+    """Return the trainings that weights come from, first one first.
+
+    None is known if they lie in no folder of a training.
+    """
+    path = weights.parent / SUMMARY
+    if not path.is_file():
+        return []
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    names = ("config", "steps", "samples", "seconds", "origin")
+    own = {name: summary[name] for name in names if name in summary}
+    return [*summary.get("earlier", []), own]
 
 
 def _validation_set(recipe: Recipe, seed: int, device: torch.device) -> list[Batch]:

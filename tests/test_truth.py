@@ -23,7 +23,7 @@ def truth_on_grid(simulation, phase_map):
     ("kind", "options"),
     [
         ("polarization", {"shape": (144, 144), "n_cells": 2}),
-        ("off-axis", {"shape": (260, 260), "n_cells": 2}),
+        ("off-axis", {"shape": (288, 288), "n_cells": 2}),
     ],
 )
 def test_long_series_keeps_its_level(kind, options):

@@ -307,3 +307,15 @@ def test_errors_of_ours_keep_their_words(opened, viewer, preview, mailbox, monke
     settle(preview, mailbox)
 
     assert preview.note == "Frame 1: The lamp was off."
+
+
+def test_a_changed_setting_shows_at_once_without_a_slider(
+    opened, viewer, preview, mailbox, workflow
+):
+    workflow.settings.set_values(
+        StepName.RETRIEVE, workflow.modality, {"background": "tilt"}
+    )
+    workflow.settings_changed.emit()
+    settle(preview, mailbox)
+
+    assert "dish preview" in names(viewer)

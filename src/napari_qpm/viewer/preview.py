@@ -89,7 +89,7 @@ class Preview:
         workflow.viewer.dims.events.current_step.connect(self._on_slider)
         workflow.viewer.layers.events.removed.connect(self._on_layer_removed)
         workflow.changed.connect(self.update)
-        workflow.settings_changed.connect(self.update)
+        workflow.settings_changed.connect(self._on_settings)
         self.update()
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Preview:
         viewer.dims.events.current_step.disconnect(self._on_slider)
         viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._workflow.changed.disconnect(self.update)
-        self._workflow.settings_changed.disconnect(self.update)
+        self._workflow.settings_changed.disconnect(self._on_settings)
         # Without a preview they would show a few frames and blanks.
         self.layers.clear()
         self.cache.clear()
@@ -178,6 +178,12 @@ class Preview:
         self._direction = 1 if t > self._t else -1
         self._t = t
         self._is_active = True
+        self._ask()
+
+    def _on_settings(self) -> None:
+        """Show what a change does, also where there is no slider to move."""
+        self._is_active = self._is_following
+        self.update()
         self._ask()
 
     def update(self) -> None:

@@ -200,9 +200,7 @@ class PreviewLayers:
             )
         field.include(layer)
         self._layers[kind] = weakref.ref(unwrap(layer))
-        selected = set(self._viewer.layers.selection)
-        active = self._viewer.layers.selection.active
+        before = unwrap(self._viewer.layers.selection.active)
         self._viewer.add_layer(layer)
-        if selected:
-            self._viewer.layers.selection = selected
-            self._viewer.layers.selection.active = active
+        if before is not None:
+            self._viewer.layers.selection.active = before

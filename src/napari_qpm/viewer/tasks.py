@@ -254,7 +254,10 @@ def _as_tiff(labels: Any) -> bytes:
     import tifffile
 
     content = io.BytesIO()
-    tifffile.imwrite(content, np.asarray(labels), compression="zlib")
+    # Three frames are no colours, which tifffile would guess.
+    tifffile.imwrite(
+        content, np.asarray(labels), compression="zlib", photometric="minisblack"
+    )
     return content.getvalue()
 
 

@@ -15,7 +15,8 @@ __all__ = ["large_diameter", "object_size_px"]
 INSIDE_SIGMAS, LEAST_INSIDE_RAD = 4.0, 0.3
 SMALLEST_OBJECT_PX = 12
 """On the grid of the sideband."""
-LARGE_SHARE = 0.75
+LARGE_SHARE = 0.5
+"""Of the covered area; a few cells that touch must not set the grid."""
 
 # Of the first frame, once a recording: every frame of it must get the same grid.
 _known: "weakref.WeakKeyDictionary[Acquisition, float]" = weakref.WeakKeyDictionary()
@@ -32,7 +33,7 @@ def object_size_px(acquisition: Acquisition) -> float:
 
 
 def large_diameter(diameters: NDArray[np.floating]) -> float:
-    """Return the diameter above which a quarter of the covered area lies.
+    """Return the diameter above which half of the covered area lies.
 
     Specks are many and cover little, so they do not count; 0 without any object.
     """

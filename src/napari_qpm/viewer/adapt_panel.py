@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -67,6 +68,8 @@ class AdaptPanel(QWidget):
         self.table = QLabel()
         self.table.setObjectName("adapt_table")
         self.table.setWordWrap(True)
+        # Long titles wrap; they must not widen the dock.
+        self.table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
         form = QFormLayout()
         form.addRow("Name", self.name)

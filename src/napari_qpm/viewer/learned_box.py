@@ -1,6 +1,6 @@
 """Below the Phase step, for learned methods: compare, and adapt to a microscope."""
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_qpm.viewer.adapt_panel import AdaptPanel
 from napari_qpm.viewer.adapting import Adapting
@@ -38,15 +38,13 @@ class LearnedBox(QWidget):
         self.compared = QLabel()
         self.compared.setObjectName("compared")
         self.compared.setWordWrap(True)
-        row = QHBoxLayout()
-        row.addWidget(self.compare)
-        row.addWidget(self.adapt)
-        row.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addLayout(row)
+        # One below the other: side by side they are wider than a narrow dock.
+        layout.addWidget(self.compare)
         layout.addWidget(self.compared)
+        layout.addWidget(self.adapt)
         layout.addWidget(self.panel)
         self.compare.clicked.connect(learned.compare)
         self.adapt.toggled.connect(self._on_adapt)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from tests.viewer.conftest import show_recording
 
+import napari_qpm as qpm
 from napari_qpm.pipeline import run_pipeline
 from napari_qpm.specimens.samples import simulate
 from napari_qpm.viewer.settings import StepName
@@ -30,3 +31,24 @@ def test_viewer_and_pipeline_agree(workflow, viewer, mailbox, tmp_path, kind):
     pd.testing.assert_frame_equal(
         workflow.field.table, written.table, check_exact=True, obj="table"
     )
+
+
+def test_learned_phase_is_the_same_in_viewer_pipeline_and_script(
+    workflow, viewer, mailbox, tmp_path, tiny_models
+):
+    recording = simulate("off-axis", n_frames=2, shape=(160, 160)).acquisition
+    show_recording(viewer, recording)
+    chosen = {"model": "tiny", "runtime": "torch"}
+    workflow.settings.choose(StepName.RETRIEVE, workflow.modality, "nas-prnet")
+    workflow.settings.set_values(StepName.RETRIEVE, workflow.modality, chosen)
+
+    workflow.run(StepName.RETRIEVE)
+    mailbox.follow(workflow)
+    written = run_pipeline(workflow.pipeline(), recording, tmp_path / "run")
+    scripted = qpm.retrieve(recording, "nas-prnet", **chosen)
+
+    shown = viewer.layers[f"{recording.name} phase"].data
+    assert np.array_equal(shown, np.asarray(written.phase_map.phase))
+    # A whole series is levelled afterwards; within 2 pi it is the same.
+    turns = (shown - np.asarray(scripted.phase)) / (2 * np.pi)
+    assert np.allclose(turns, np.rint(turns), atol=1e-6)

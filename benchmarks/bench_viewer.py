@@ -41,6 +41,7 @@ from napari_qpm.viewer.dock import QPMDock
 from napari_qpm.viewer.frame_maker import Kind
 from napari_qpm.viewer.frame_views import FrameView
 from napari_qpm.viewer.layers import recording_layer
+from napari_qpm.viewer.results import outline_style
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.warmup import wait_until_warm
 from napari_qpm.viewer.workflow import Scope
@@ -358,7 +359,7 @@ def napari_alone(recording: Acquisition, felt: Felt, n_jumps: int) -> None:
         )
 
     def add_labels() -> None:
-        viewer.add_labels(labels_view, scale=scale).contour = 2
+        outline_style(viewer.add_labels(labels_view, scale=scale))
 
     with watchdog.watch():
         show_frame(viewer, 10)

@@ -3,6 +3,7 @@
 import queue
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.viewer import warmup
+from napari_qpm.viewer import autosave, warmup
 from napari_qpm.viewer.layers import recording_layer
 from napari_qpm.viewer.workflow import Workflow
 
@@ -23,6 +24,12 @@ PEAK_RAD = 2.0
 def no_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave compiling to the first use; no test needs the child process."""
     monkeypatch.setattr(warmup, "start_warmup", lambda folder=None: None)
+
+
+@pytest.fixture(autouse=True)
+def own_recovery_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep corrections that tests make away from those of the user."""
+    monkeypatch.setattr(autosave, "recovery_folder", lambda: tmp_path / "recovery")
 
 
 def cells_phase(n_frames: int = 3) -> np.ndarray:

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.adapting import Adapting
+from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
@@ -33,6 +34,7 @@ from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.phase_tools import PhaseTools
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.recording_box import RecordingBox
+from napari_qpm.viewer.recovery_box import RecoveryBox
 from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.step_box import StepBox
@@ -90,6 +92,8 @@ class QPMDock(QWidget):
         self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
+        self.autosave = Autosave(workflow, post=self._gui.post)
+        self.recovery = RecoveryBox(self.autosave)
         self.following = FollowBox(workflow)
         self.table = TableBox(workflow)
         self.job = JobBox(workflow)
@@ -125,6 +129,7 @@ class QPMDock(QWidget):
                 inner.addWidget(self.learned)
             if box.step is StepName.SEGMENT:
                 inner.addWidget(self.labels)
+                inner.addWidget(self.recovery)
         inner.addWidget(self.following)
         inner.addWidget(self.table)
         inner.addStretch(1)
@@ -153,6 +158,7 @@ class QPMDock(QWidget):
         self.table.script_asked.connect(self._on_script)
         self.plots.clicked.connect(self._on_plots)
         self.table.table_shown.connect(self._on_table)
+        self.destroyed.connect(self.autosave.close)
         self.destroyed.connect(self.preview.close)
         self.destroyed.connect(workflow.close)
 
@@ -161,6 +167,8 @@ class QPMDock(QWidget):
         self._gui.close()
         self.adapting.close()
         self.preview.close()
+        self.recovery.close_connections()
+        self.autosave.close()
         self.labels.close_connections()
         self.label_tools.close()
         self.table.close_connections()

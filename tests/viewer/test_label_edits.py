@@ -51,12 +51,16 @@ def test_a_valley_of_the_phase_parts_what_the_outline_does_not():
     assert abs(border - 50) <= 4
 
 
-def test_a_round_cell_parts_in_halves():
+@pytest.mark.parametrize("has_phase", [False, True])
+def test_a_round_cell_parts_in_halves(has_phase):
     frame = disc((30, 50)).astype(np.int32)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    bell = np.exp(-((y - 30) ** 2 + (x - 50) ** 2) / 60).astype(np.float32)
 
-    part = parted(frame, 1)
+    part = parted(frame, 1, bell if has_phase else None)
 
-    assert 0.3 * frame.sum() <= part[0].size <= 0.5 * frame.sum()
+    # Halves but for the line of pixels on the middle.
+    assert 0.4 * frame.sum() <= part[0].size <= 0.5 * frame.sum()
 
 
 def test_separate_pieces_part_without_a_cut():

@@ -140,20 +140,23 @@ def _height(mask: Mask, phase: NDArray[np.floating] | None) -> NDArray[np.float6
 
 
 def _flooded(mask: Mask, height: NDArray[np.float64]) -> NDArray[np.integer]:
-    """Return parts 1 and 2 of a mask, flooded from two places."""
+    """Return parts 1 and 2 of a mask: its two hills, or halves where it has one."""
     from skimage.segmentation import watershed
 
+    places = _two_hills(mask, height)
+    if places is None:
+        return _halves(mask)
     markers = np.zeros(mask.shape, np.int32)
-    for number, place in enumerate(_two_places(mask, height), start=1):
+    for number, place in enumerate(places, start=1):
         markers[place] = number
     parts: NDArray[np.integer] = watershed(-height, markers, mask=mask)
     return parts
 
 
-def _two_places(
+def _two_hills(
     mask: Mask, height: NDArray[np.float64]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return two pixels of a mask that are high and far from each other."""
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return two tops that are high and far from each other, if there are two."""
     from skimage.feature import peak_local_max
 
     apart = max(1, round(PEAK_DISTANCE * float(np.sqrt(mask.sum()))))
@@ -165,7 +168,7 @@ def _two_places(
         num_peaks=MOST_PEAKS,
     )
     if len(peaks) < 2:
-        return _ends(mask)
+        return None
 
     def worth(pair: tuple[NDArray[np.intp], NDArray[np.intp]]) -> float:
         first, second = pair
@@ -176,13 +179,14 @@ def _two_places(
     return (int(first[0]), int(first[1])), (int(second[0]), int(second[1]))
 
 
-def _ends(mask: Mask) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the pixels at both ends of the long axis of a mask."""
+def _halves(mask: Mask) -> NDArray[np.integer]:
+    """Return parts 1 and 2 of a mask, on both sides of the middle of its long axis."""
     places = np.argwhere(mask)
     _, axes = np.linalg.eigh(np.cov(places.T) + np.eye(2) * 1e-9)
     along = (places - places.mean(axis=0)) @ axes[:, -1]
-    first, second = places[along.argmin()], places[along.argmax()]
-    return (int(first[0]), int(first[1])), (int(second[0]), int(second[1]))
+    parts = np.zeros(mask.shape, np.int32)
+    parts[mask] = np.where(along > np.median(along), 2, 1)
+    return parts
 
 
 def _smaller(parts: NDArray[np.integer]) -> Pixels:

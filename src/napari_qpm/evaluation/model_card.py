@@ -20,7 +20,7 @@ phase = qpm.retrieve(qpm.open("hologram.tif"), "nas-prnet", model="{name}")
 ```
 
 In napari: open a hologram, choose *{engine}* under *Phase*. On the command line:
-`napari-qpm run hologram.tif --engine nas-prnet --set model={name} -o results`."""
+`napari-qpm retrieve hologram.tif --engine nas-prnet --set model={name} -o results`."""
 LIMITS = """- It answers with 0 to {range_rad:g} rad. Phase above that is cut off; the
   engine warns, and the residual check turns bad.
 - A camera sees neither whole turns nor the sign of the phase: the sign is a fact of the

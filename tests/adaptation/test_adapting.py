@@ -54,7 +54,6 @@ def test_a_better_model_is_saved_beside_the_old_one(models, recording):
     assert digest(models / "start") == old
     spec = ModelStore().model("my-scope").spec
     assert spec.base == "start"
-    assert spec.preprocessing["scale"] == 1
     assert spec.training["steps"] == outcome.steps == 60
     figures = spec.metrics["own_frame"]["after"]
     assert figures["rms_rad"] == pytest.approx(outcome.after.rms_rad)
@@ -63,6 +62,9 @@ def test_a_better_model_is_saved_beside_the_old_one(models, recording):
     }
     made = qpm.retrieve(recording, "nas-prnet", model="my-scope")
     assert np.isfinite(made.read(1)).all()
+    # On the grid that it was adapted on.
+    step = spec.preprocessing["scale"]
+    assert made.grid_scale == (step, step)
 
 
 def single_frame(width):

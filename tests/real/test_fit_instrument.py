@@ -137,7 +137,7 @@ def test_photographs_of_a_polarization_camera(shared_data, name):
 def test_scattered_light_of_real_holograms_lies_between_their_orders(hologram_fit):
     name, fit = hologram_fit
     share = fit.instrument.scattered_share
-    # 0.2 to 0.9 % of the object's light; the spectrum is read off in docs/simulation.md.
+    # 0.2 to 0.9 % of the object's light; docs/simulation.md shows the spectra.
     assert 0.001 < share < 0.02, name
     assert 0.1 < fit.instrument.scattered_cycles_per_px < 0.3
     assert fit.report["scattered_share"].uncertainty < 0.25 * share

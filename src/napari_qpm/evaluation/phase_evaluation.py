@@ -164,7 +164,7 @@ class PhaseEvaluator:
             _Candidate(
                 "model-sharpened",
                 f"{spec.title}, sharpened by its fringes",
-                EngineMethod("nas-prnet", engine, is_sharpened=True),
+                EngineMethod("nas-prnet", engine | {"sharpened": True}),
                 f"{source}; then the network's error is read off the frame's own "
                 "fringes and taken out",
             ),

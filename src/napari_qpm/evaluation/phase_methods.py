@@ -12,7 +12,6 @@ from napari_qpm.errors import SidebandError
 from napari_qpm.evaluation.phase_set import HeldOutFrame
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
-from napari_qpm.retrieval.sharpening import sharpen
 
 __all__ = ["EngineMethod", "NothingMethod", "PhaseMethod"]
 
@@ -45,14 +44,11 @@ class EngineMethod:
         What is set of it.
     is_calibrated
         Whether it gets a hologram of the empty field.
-    is_sharpened
-        Whether its phase is brought into line with the fringes of the frame.
     """
 
     engine: str
     parameters: dict[str, Any] = field(default_factory=dict)
     is_calibrated: bool = False
-    is_sharpened: bool = False
 
     def __call__(self, frame: HeldOutFrame, token: CancelToken) -> NDArray[np.float32]:
         """Return the phase ``(Y, X)`` [rad]; NaN if the engine finds no fringes."""
@@ -70,7 +66,4 @@ class EngineMethod:
         resolved = engine.resolve(acquisition, token)
         frames = resolved.read(0)[None]
         found = engine.retrieve(frames, resolved, token)
-        phase = phase_at(found, 0, resolved.shape[2:], (1.0, 1.0))
-        if self.is_sharpened and np.isfinite(phase).any():
-            return sharpen(phase, frames[0, 0], resolved)
-        return phase
+        return phase_at(found, 0, resolved.shape[2:], (1.0, 1.0))

@@ -52,4 +52,5 @@ def _wrapped(hologram: FloatImage, carrier: Carrier, *, full: bool) -> FloatImag
     radius = FILTER_SHARE * float(np.hypot(*carrier))
     shape = (int(hologram.shape[0]), int(hologram.shape[1]))
     demodulator = Demodulator(shape, carrier, radius, full=full)
-    return np.angle(demodulator.field(hologram[None])[0])
+    wrapped = np.angle(demodulator.field(hologram[None])[0])
+    return np.asarray(wrapped, np.float32)

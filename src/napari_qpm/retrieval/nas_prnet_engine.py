@@ -22,6 +22,7 @@ from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.fringe_rewriting import SHORTEST_PERIOD_PX, Carrier
 from napari_qpm.retrieval.network_input import (
     FrontEnd,
+    NetworkFrame,
     carrier_of,
     network_step,
     turned_back,
@@ -34,6 +35,7 @@ from napari_qpm.retrieval.off_axis_engine import (
     fringe_visibility,
     lost_on_grid,
 )
+from napari_qpm.retrieval.sharpening import sharpen
 from napari_qpm.runtime.devices import DeviceName
 from napari_qpm.runtime.opening import RuntimeName
 
@@ -85,6 +87,13 @@ class NasPRNetParameters(Parameters):
         title="Take out curvature first",
         description="Fit tilt and curvature of the fringes and take them out before "
         "the network sees them. A reference hologram does it without a fit.",
+    )
+    sharpened: bool = Field(
+        False,
+        title="Sharpen by the fringes",
+        description="Read the network's error off the fringes of the frame and take it "
+        "out: the network then says where cells are and how many turns they are high, "
+        "the fringes say the rest.",
     )
     background: Background = Field(
         Background.OFFSET,
@@ -256,10 +265,22 @@ def phase_by_session(
     step = network_step(acquisition, parameters.scale, session.model.spec)
     holograms, lost = fill_nan(frames[:, 0])
     holograms = holograms.astype(np.float32, copy=False)
-    share = _network_output(
-        session, holograms, acquisition, step, parameters.curvature_first, token
+    front_end = FrontEnd(
+        acquisition,
+        step,
+        takes_out_curvature=parameters.curvature_first,
+        kind=str(session.model.spec.preprocessing.get("input", "heterodyne")),
     )
+    inputs = [front_end.frame(hologram) for hologram in holograms]
+    share = _network_output(session, front_end, inputs, token)
     phase = share * np.float32(session.model.spec.output_scale)
+    if parameters.sharpened:
+        sign = acquisition.instrument.phase_sign or 1
+        for n, given in enumerate(inputs):
+            token.raise_if_cancelled()
+            phase[n] = sharpen(
+                phase[n], given.hologram, given.carrier, sign, given.surface
+            )
     notes = []
     for n, frame in enumerate(frames):
         note = raw_frame_notes(frame, acquisition)
@@ -282,26 +303,18 @@ def phase_by_session(
 
 def _network_output(
     session: "Session",
-    holograms: FloatImages,
-    acquisition: Acquisition,
-    step: int,
-    takes_out_curvature: bool,
+    front_end: FrontEnd,
+    frames: list[NetworkFrame],
     token: CancelToken,
 ) -> FloatImages:
     """Return the network's answer ``(N, y, x)`` from 0 to 1, one frame at a time."""
     from napari_qpm.runtime import run_tiled
 
-    front_end = FrontEnd(
-        acquisition,
-        step,
-        takes_out_curvature=takes_out_curvature,
-        kind=str(session.model.spec.preprocessing.get("input", "heterodyne")),
-    )
     answers = []
-    for hologram in holograms:
+    for frame in frames:
         token.raise_if_cancelled()
-        inputs, octant = front_end.input(front_end.frame(hologram))
-        answer = run_tiled(session, inputs, token=token)[0, 0]
+        given, octant = front_end.input(frame)
+        answer = run_tiled(session, given, token=token)[0, 0]
         answers.append(turned_back(answer, octant))
     return np.stack(answers)
 

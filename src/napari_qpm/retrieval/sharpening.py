@@ -9,12 +9,10 @@ smooth enough to be unwrapped, and is added to it.
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval.background import fit_wrapped_slopes
 from napari_qpm.retrieval.demodulation import Demodulator
 from napari_qpm.retrieval.engine import Unwrapping
-from napari_qpm.retrieval.off_axis_engine import fill_nan
 from napari_qpm.retrieval.unwrapping import unwrap
 
 __all__ = ["sharpen"]
@@ -29,33 +27,40 @@ FloatImage = NDArray[np.float32]
 
 
 def sharpen(
-    phase: FloatImage, frame: NDArray[np.generic], acquisition: Acquisition
+    phase: FloatImage,
+    hologram: NDArray[np.generic],
+    carrier: tuple[float, float],
+    sign: int = 1,
+    surface: FloatImage | None = None,
 ) -> FloatImage:
     """Return a phase ``(Y, X)`` [rad] that follows the fringes of its frame.
 
     Parameters
     ----------
     phase
-        ``(Y, X)`` [rad] on the camera's grid, right to about half a turn.
-    frame
-        ``(Y, X)`` raw counts.
-    acquisition
-        With sideband and sign known; a reference is divided out.
+        ``(Y, X)`` [rad], right to about half a turn.
+    hologram
+        ``(Y, X)`` counts without NaN, on the same grid.
+    carrier
+        ``(fy, fx)`` of the sideband on that grid [cycles/px].
+    sign
+        -1 if this sideband holds the phase of thicker objects reversed.
+    surface
+        ``(Y, X)`` [rad]: what this sideband holds beside the carrier of an empty field,
+        as far as it is known; may be wrapped.
 
     Raises
     ------
     LayoutError
         Phase and frame have different shapes.
-    MissingMetadataError
-        The sideband is not known.
     """
-    if phase.shape != frame.shape:
+    if phase.shape != hologram.shape:
         raise LayoutError(
-            f"The phase is {phase.shape}, its frame {frame.shape}; sharpening runs on "
-            "the camera's grid."
+            f"The phase is {phase.shape}, its frame {hologram.shape}; both have to lie "
+            "on one grid."
         )
     guess = np.nan_to_num(phase)
-    rest = np.angle(_field(frame, acquisition) * np.exp(-1j * guess))
+    rest = np.angle(_field(hologram, carrier, sign, surface) * np.exp(-1j * guess))
     rest = rest.astype(np.float32)
     smooth = fit_wrapped_slopes(rest).evaluate((phase.shape[0], phase.shape[1]))
     turned = np.exp(1j * (rest - smooth))
@@ -68,20 +73,15 @@ def sharpen(
 
 
 def _field(
-    frame: NDArray[np.generic], acquisition: Acquisition
+    hologram: NDArray[np.generic],
+    carrier: tuple[float, float],
+    sign: int,
+    surface: FloatImage | None,
 ) -> NDArray[np.complex64]:
     """Return the complex field ``(Y, X)`` of the sideband, its phase of our sign."""
-    instrument = acquisition.instrument
-    carrier = instrument.require(
-        "sideband_cycles_per_px", "Sharpening", acquisition.name
-    )
     radius = FILTER_SHARE * float(np.hypot(*carrier))
-    shape = (int(frame.shape[0]), int(frame.shape[1]))
-    demodulator = Demodulator(shape, carrier, radius, full=True)
-    field = demodulator.field(fill_nan(frame[None])[0])[0]
-    if acquisition.reference is not None:
-        field = field * np.conj(
-            demodulator.field(fill_nan(acquisition.reference)[0])[0]
-        )
-    is_reversed = (instrument.phase_sign or 1) < 0
-    return np.asarray(np.conj(field) if is_reversed else field, np.complex64)
+    shape = (int(hologram.shape[0]), int(hologram.shape[1]))
+    field = Demodulator(shape, carrier, radius, full=True).field(hologram[None])[0]
+    if surface is not None:
+        field = field * np.exp(-1j * surface)
+    return np.asarray(np.conj(field) if sign < 0 else field, np.complex64)

@@ -47,9 +47,10 @@ def test_specks_do_not_count():
 
 def test_grid_is_coarser_for_cells_larger_than_the_model_knows():
     assert network_step(recording(40), spec=spec(256)) == 1
-    assert network_step(recording(120), spec=spec(256)) == 2
-    # Not so coarse that nothing is left of the frame.
+    assert network_step(recording(120), spec=spec(256)) == 1
     assert network_step(recording(120), spec=spec(64)) == 2
+    # Not so coarse that nothing is left of the frame.
+    assert network_step(recording(120), spec=spec(32)) == 2
 
 
 def test_wish_and_adapted_model_come_first():

@@ -12,7 +12,7 @@ def test_only_engines_of_the_kind_are_offered():
         entry.name for entry in settings.engines(StepName.RETRIEVE, Modality.OFF_AXIS)
     }
 
-    assert names == {"fourier", "qpretrieve"}
+    assert names == {"fourier", "nas-prnet", "qpretrieve"}
     assert settings.engines(StepName.RETRIEVE, None) == []
 
 

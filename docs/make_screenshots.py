@@ -6,8 +6,8 @@ Run under a display or Xvfb::
     xvfb-run -a … python docs/make_screenshots.py RECORDING -o FOLDER
 
 Without a recording, the polarization sample is opened and the pictures go to
-docs/images. For a recording of your own, name a folder; cite its source where the
-pictures are shown.
+docs/images, plots and regions included. For a recording of your own, name a folder;
+cite its source where the pictures are shown.
 """
 
 import argparse
@@ -76,7 +76,8 @@ def main() -> None:
         click(dock, button)
         wait_for_job(dock)
         save(viewer, options, picture)
-    measure_further(viewer, dock, options)
+    if options.recording is None:
+        measure_further(viewer, dock, options)
     viewer.close()
 
 

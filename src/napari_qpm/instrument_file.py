@@ -5,17 +5,15 @@ what it says about that recording alone is left out. YAML loads inside the funct
 that a bare machine for training needs it only for such files.
 """
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
 from napari_qpm.errors import (
     FileFormatError,
-    OutputError,
     QPMError,
     UnknownNameError,
 )
+from napari_qpm.files import write_atomically
 from napari_qpm.instrument import Instrument
 from napari_qpm.provenance import package_version
 
@@ -78,19 +76,7 @@ def dump_instrument(
     """
     place = Path(path).expanduser()
     text = instrument_text(instrument, comments=comments, title=title)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(place)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"{place} cannot be written: {error.strerror or error}. "
-            "Choose another folder or free some space."
-        ) from error
-    return place
+    return write_atomically(place, text.encode())
 
 
 def instrument_text(

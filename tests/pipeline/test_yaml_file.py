@@ -96,7 +96,7 @@ def test_failed_dump_keeps_the_earlier_file(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_qpm.pipeline.files.os.fsync", full)
+    monkeypatch.setattr("napari_qpm.files.os.fsync", full)
     with pytest.raises(OutputError, match="No space left on device"):
         Pipeline(stabilise=False).dump(path)
     assert path.read_bytes() == before

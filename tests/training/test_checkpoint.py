@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from napari_qpm.errors import FileFormatError, OutputError
-from napari_qpm.training import checkpoint
 from napari_qpm.training.checkpoint import (
     TableLog,
     load_state,
@@ -29,7 +28,7 @@ def test_a_full_disk_keeps_the_earlier_file(tmp_path, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", fail)
+    monkeypatch.setattr("napari_qpm.files.os.fsync", fail)
     with pytest.raises(OutputError, match="No space left"):
         save_state(path, {"step": 2})
     assert load_state(path)["step"] == 1

@@ -12,10 +12,10 @@ import numpy as np
 
 from napari_qpm.demo.comparison import Comparison, compare
 from napari_qpm.demo.picture import draw_demo
+from napari_qpm.files import write_atomically
 from napari_qpm.io import open_acquisition
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.pipeline import Pipeline, RunResult, run_pipeline
-from napari_qpm.pipeline.files import write_atomically
 from napari_qpm.pipeline.steps import measurement_parameters
 from napari_qpm.specimens import simulate, write_sample
 

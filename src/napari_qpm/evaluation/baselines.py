@@ -6,14 +6,14 @@ which says that and why it was not run.
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_qpm.errors import FileFormatError, OutputError
+from napari_qpm.errors import FileFormatError
 from napari_qpm.evaluation.rows import NOT_RUN, Row
+from napari_qpm.files import write_atomically
 
 __all__ = ["STORED", "Baseline", "keep_baseline", "read_baselines"]
 
@@ -92,9 +92,4 @@ def keep_baseline(baseline: Baseline, path: Path = STORED) -> None:
     rows = [one for one in read_baselines(path) if one.key != baseline.key]
     rows.append(baseline)
     values = {ROWS: [dataclasses.asdict(one) for one in rows]}
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}.") from error
+    write_atomically(path, f"{json.dumps(values, indent=1)}\n".encode())

@@ -6,13 +6,13 @@ pooled ground feature, and ``D1`` to ``D8``, the decoder stages. A connection is
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_qpm.errors import FileFormatError, ParameterError
+from napari_qpm.files import write_atomically
 
 __all__ = [
     "DEPTHS",
@@ -180,9 +180,7 @@ class ConnectionMask:
         stored: dict[str, Any] = {FILE_KEY: [str(c) for c in self.connections]}
         if self.origin is not None:
             stored["origin"] = dict(self.origin)
-        temporary = Path(f"{path}.part")
-        temporary.write_text(json.dumps(stored, indent=1) + "\n", "utf-8")
-        os.replace(temporary, path)
+        write_atomically(Path(path), f"{json.dumps(stored, indent=1)}\n".encode())
 
 
 def every_connection() -> list[Connection]:

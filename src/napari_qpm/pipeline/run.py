@@ -16,6 +16,7 @@ import pandas as pd
 
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.errors import OutputError, QPMError
+from napari_qpm.files import make_folder, remove_files
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.table import write_table
 from napari_qpm.io.zarr_reader import own_record
@@ -23,7 +24,6 @@ from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import column_units, track_growth
 from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.pipeline.description import Pipeline
-from napari_qpm.pipeline.files import make_folder, remove_files
 from napari_qpm.pipeline.stages import (
     WARNING,
     Stage,

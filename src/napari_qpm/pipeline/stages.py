@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, PhaseMap, PhaseUnit
 from napari_qpm.errors import JobCancelled, OutputError, QPMError
+from napari_qpm.files import write_atomically
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import (
@@ -25,7 +26,6 @@ from napari_qpm.measurement import (
     measure_frame,
     saturated_pixels,
 )
-from napari_qpm.pipeline.files import write_atomically
 from napari_qpm.pipeline.steps import Retrieval, Segmentation, one_frame
 from napari_qpm.pipeline.workers import Workers
 from napari_qpm.provenance import Step

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import yaml
 
 from napari_qpm.errors import FileFormatError, ParameterError
+from napari_qpm.files import write_atomically
 from napari_qpm.pipeline.description import PipelineError
-from napari_qpm.pipeline.files import write_atomically
 
 __all__ = ["read_located", "write_values"]
 

@@ -2,17 +2,17 @@
 
 import csv
 import json
-import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from napari_qpm.errors import FileFormatError, OutputError, ParameterError
+from napari_qpm.errors import FileFormatError, ParameterError
+from napari_qpm.files import write_atomically
 
 __all__ = [
     "TableLog",
@@ -25,9 +25,12 @@ __all__ = [
 ]
 
 
+ADVICE = "What was saved before is intact; make room and resume."
+
+
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain values; a kill leaves the earlier file."""
-    _write(path, lambda file: torch.save(dict(state), file))
+    write_atomically(path, lambda file: torch.save(dict(state), file), ADVICE)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def save_weights(path: Path, network: nn.Module) -> None:
         name: value.detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    _write(path, lambda file: file.write(safetensors.torch.save(tensors)))
+    write_atomically(path, safetensors.torch.save(tensors), ADVICE)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -99,23 +102,7 @@ def require_same(
 def save_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a readable JSON file."""
     text = json.dumps(values, indent=1, default=str) + "\n"
-    _write(path, lambda file: file.write(text.encode()))
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Fill a temporary file, bring it to the disk, and only then give it its name."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error}). What was saved before is intact; "
-            "make room and resume."
-        ) from error
+    write_atomically(path, text.encode(), ADVICE)
 
 
 class TableLog:

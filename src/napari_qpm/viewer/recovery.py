@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import FileFormatError
-from napari_qpm.pipeline.files import write_atomically
+from napari_qpm.files import write_atomically
 
 __all__ = ["Corrections", "corrections_of", "new_corrections", "recovery_folder"]
 

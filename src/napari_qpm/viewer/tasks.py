@@ -222,9 +222,9 @@ def export_task(field: FieldOfView, path: Path) -> Task:
     assert pipeline is not None
 
     def work(token: CancelToken, report: ReportProgress) -> Any:
+        from napari_qpm.files import write_atomically
         from napari_qpm.io.table import write_table
         from napari_qpm.measurement import column_units
-        from napari_qpm.pipeline.files import write_atomically
 
         paths = [*write_table(table, path, column_units(table))]
         if tracks is not None:

@@ -2,26 +2,45 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from napari_qpm.errors import OutputError
 
 __all__ = ["make_folder", "remove_files", "write_atomically"]
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
+ADVICE = "Free some space or choose another folder."
+
+
+def write_atomically(
+    path: Path, content: bytes | Callable[[BinaryIO], Any], advice: str = ADVICE
+) -> Path:
     """Write `content` under a temporary name, rename it, and return `path`.
+
+    Parameters
+    ----------
+    path
+        Of the file; its folder is made.
+    content
+        Bytes, or what writes them into an open file.
+    advice
+        End of the error message.
 
     Raises
     ------
     OutputError
         The disk is full or the folder cannot be written.
     """
-    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -29,8 +48,7 @@ def write_atomically(path: Path, content: bytes) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. "
-            "Free some space or choose another folder."
+            f"{path} cannot be written: {error.strerror or error}. {advice}"
         ) from error
     return path
 

@@ -6,9 +6,8 @@ is fitted: four numbers a frame, and the brightness of each channel as a smooth 
 Objects are taken to be transparent.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +104,8 @@ def explain_colours(
     LayoutError
         The frame does not have three channels.
     """
+    from napari_qpm.physics import one_thread
+
     if len(frame) != 3:
         raise LayoutError(
             f"The residual of colour pictures needs red, green and blue; "
@@ -115,7 +116,7 @@ def explain_colours(
     path, is_known = _path_at(phase, raw.shape[1:], phase_map, factor)
     window = _busiest(raw)
     judged = np.where(is_known, raw, np.nan)
-    with _one_thread():
+    with one_thread():
         optics, way = _fit_optics(path[window], judged[:, *window], acquisition)
         picture = _imager(path, acquisition, way)(optics)
     envelope = _Envelope.of(path.shape, _edge(path.shape))
@@ -131,23 +132,6 @@ def explain_colours(
         margin_px=EDGE_PX,
         sees_turns=True,
     )
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute on one thread.
-
-    Windows are small: handing parts of them to other threads takes longer than the
-    work, twenty times on a busy machine.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _path_at(

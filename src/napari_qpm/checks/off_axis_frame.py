@@ -5,7 +5,6 @@ in the frame's sideband without its phase (so it cannot hide an error of the pha
 brightness B is what stays of the frame below the fringes, the smooth phase is fitted.
 """
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from napari_qpm.checks.noise import out_of_band_noise
 from napari_qpm.checks.resampling import ALMOST_ALL, phasor_at, resample
 from napari_qpm.checks.smooth_phase import direction, fit_sign, smooth_terms
 from napari_qpm.fringes import find_carrier
-from napari_qpm.retrieval.demodulation import Demodulator
+from napari_qpm.retrieval.demodulation import Demodulator, cached_demodulator
 
 __all__ = ["explain_hologram"]
 
@@ -103,19 +102,12 @@ def _demodulator(
         if step.name == "retrieve":
             share = float(step.parameters.get("filter_radius", share))
     radius = share * float(np.hypot(*carrier))
-    cropped = _cached_demodulator(shape, carrier, radius, False)
+    cropped = cached_demodulator(shape, carrier, radius)
     if cropped.output_shape == grid:
         return cropped
-    return _cached_demodulator(
-        shape, carrier, FILTER_RADIUS * float(np.hypot(*carrier)), True
+    return cached_demodulator(
+        shape, carrier, FILTER_RADIUS * float(np.hypot(*carrier)), full=True
     )
-
-
-@functools.lru_cache(maxsize=8)
-def _cached_demodulator(
-    shape: tuple[int, int], carrier: tuple[float, float], radius: float, full: bool
-) -> Demodulator:
-    return Demodulator(shape, carrier, radius, full=full)
 
 
 def _with_fringes(

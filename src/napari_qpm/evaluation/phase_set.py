@@ -5,9 +5,7 @@ microscopes are those of `HELD_OUT`. Frames are made on the fly, in turn from ea
 microscope, so that the first few are a fair sample of all.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +21,9 @@ from napari_qpm.evaluation.held_out import (
 )
 from napari_qpm.fringes import find_carrier
 from napari_qpm.networks import nearest_disturbance
-from napari_qpm.physics import Detector
+from napari_qpm.physics import Detector, one_thread
 from napari_qpm.specimens import CellKind, simulate_cells
+from napari_qpm.training.phase_objects import DIAMETER_UM
 
 __all__ = ["N_FRAMES", "SEED", "SHAPE", "HeldOutFrame", "cover", "make_frame"]
 
@@ -39,14 +38,6 @@ LOW_RAD, HIGH_RAD = (1.5, 5.8), (6.3, 12.0)
 CONFLUENCE = (0.4, 0.7)
 SIZE_PX = (40.0, 220.0)
 """Diameters of cells, drawn evenly in their logarithm."""
-CELL_UM = {
-    CellKind.ADHERENT: 31.0,
-    CellKind.COLONY: 19.0,
-    CellKind.ROUNDED: 16.0,
-    CellKind.RED_BLOOD: 7.7,
-    CellKind.SUSPENSION: 12.0,
-}
-"""Diameter of a cell of median mass."""
 FOOT_RAD, FOOT_SHARE = 0.1, 0.05
 """What counts as covered: above both, the second in units of the highest phase."""
 STEEP_SHARE, SLOPE_SHARE = 0.995, 0.6
@@ -146,7 +137,7 @@ def _draw_cells(
         kind = list(CellKind)[dice.integers(len(CellKind))]
         size_px = float(np.exp(dice.uniform(*np.log(SIZE_PX))))
         wanted = float(dice.uniform(low, high))
-        pixel_um = CELL_UM[kind] / size_px
+        pixel_um = DIAMETER_UM[kind] / size_px
         with one_thread():
             cells = simulate_cells(
                 1,
@@ -204,14 +195,3 @@ def _record(
     generator = torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
     frame = camera(torch.from_numpy(mean.astype(np.float32))[None, None], generator)
     return np.asarray(frame[0, 0].numpy(), dtype=np.uint16)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work in one thread: cells are thousands of small operations."""
-    present = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(present)

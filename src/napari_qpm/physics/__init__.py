@@ -15,6 +15,7 @@ from napari_qpm.physics.polarization import PolarizationCamera, sample_mosaic
 from napari_qpm.physics.propagation import propagate, propagation_kernel
 from napari_qpm.physics.pupil import Pupil
 from napari_qpm.physics.scattering import scattered_wave
+from napari_qpm.physics.threads import one_thread
 from napari_qpm.physics.zernike import noll_orders, zernike, zernike_surface
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "legendre_surface",
     "model_for",
     "noll_orders",
+    "one_thread",
     "propagate",
     "propagation_kernel",
     "sample_mosaic",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval._surface_kernels import scale
 
-__all__ = ["Demodulator"]
+__all__ = ["Demodulator", "cached_demodulator"]
 
 OVERSAMPLING = 2.0
 """Pixels of the cropped grid per pixel that the band limit needs; 1 would alias the
@@ -122,6 +122,18 @@ class Demodulator:
             kept = scipy.fft.ifft(kept, axis=axis, workers=workers, overwrite_x=True)
         scale(kept, self._corrections[0], self._corrections[1], kept)
         return np.asarray(kept)
+
+
+@functools.lru_cache(maxsize=16)
+def cached_demodulator(
+    shape: tuple[int, int],
+    carrier: tuple[float, float],
+    radius: float,
+    smooth: bool = False,
+    full: bool = False,
+) -> Demodulator:
+    """Return a demodulator, the same one again for the same set-up."""
+    return Demodulator(shape, carrier, radius, smooth=smooth, full=full)
 
 
 def _taper(length: int, wanted: float) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.retrieval.background import fit_wrapped_slopes
-from napari_qpm.retrieval.demodulation import Demodulator
+from napari_qpm.retrieval.demodulation import cached_demodulator
 
 __all__ = ["surface_of_frame", "surface_of_reference"]
 
@@ -51,6 +51,6 @@ def surface_of_frame(hologram: FloatImage, carrier: Carrier) -> FloatImage:
 def _wrapped(hologram: FloatImage, carrier: Carrier, *, full: bool) -> FloatImage:
     radius = FILTER_SHARE * float(np.hypot(*carrier))
     shape = (int(hologram.shape[0]), int(hologram.shape[1]))
-    demodulator = Demodulator(shape, carrier, radius, full=full)
+    demodulator = cached_demodulator(shape, carrier, radius, full=full)
     wrapped = np.angle(demodulator.field(hologram[None])[0])
     return np.asarray(wrapped, np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_qpm.retrieval.demodulation import Demodulator
+from napari_qpm.retrieval.demodulation import cached_demodulator
 
 __all__ = ["lossless_step", "rewrite_fringes"]
 
@@ -68,7 +68,7 @@ def rewrite_fringes(
     frequency = float(np.hypot(*carrier))
     radius = min(FILTER_SHARE * frequency, LARGEST_RADIUS / step)
     shape = (int(frames.shape[1]), int(frames.shape[2]))
-    demodulator = Demodulator(shape, carrier, radius, full=True)
+    demodulator = cached_demodulator(shape, carrier, radius, full=True)
     field = demodulator.field(frames)
     brightness = frames - _fringes(field, carrier)
     if reference is not None:

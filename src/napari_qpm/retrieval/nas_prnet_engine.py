@@ -17,6 +17,7 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
 from napari_qpm.parameters import Parameters as EngineParameters
 from napari_qpm.retrieval.background import fit_background
+from napari_qpm.retrieval.demodulation import cached_demodulator
 from napari_qpm.retrieval.engine import Background
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.fringe_rewriting import SHORTEST_PERIOD_PX, Carrier
@@ -30,7 +31,6 @@ from napari_qpm.retrieval.network_input import (
 from napari_qpm.retrieval.off_axis_engine import (
     MIN_VISIBILITY,
     FourierEngine,
-    cached_demodulator,
     fill_nan,
     fringe_visibility,
     lost_on_grid,
@@ -336,7 +336,7 @@ def _note_fringes(
     """Call a frame without fringes a problem: a network answers to anything."""
     radius = float(np.hypot(*carrier)) / 3
     shape = (int(hologram.shape[0]), int(hologram.shape[1]))
-    demodulator = cached_demodulator(shape, carrier, radius, False, False)
+    demodulator = cached_demodulator(shape, carrier, radius)
     amplitude = np.abs(demodulator.field(hologram[None])[0])
     if not fringe_visibility(hologram, amplitude) >= MIN_VISIBILITY:
         note.setdefault("problem", "The frame shows no fringes.")

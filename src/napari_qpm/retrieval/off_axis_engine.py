@@ -6,7 +6,6 @@ limit of the hologram fills (about 2.6 times coarser at the default filter), and
 interpolated to the full grid only when asked for.
 """
 
-import functools
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from napari_qpm.errors import LayoutError, SidebandError
 from napari_qpm.fringes import find_carrier
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import phase_of
-from napari_qpm.retrieval.demodulation import Demodulator
+from napari_qpm.retrieval.demodulation import Demodulator, cached_demodulator
 from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
@@ -29,7 +28,6 @@ __all__ = [
     "FourierEngine",
     "FourierParameters",
     "SidebandParameters",
-    "cached_demodulator",
     "fill_nan",
     "fringe_visibility",
     "lost_on_grid",
@@ -254,15 +252,3 @@ def lost_on_grid(lost: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.
     columns = x * shape[2] // lost.shape[2]
     mask[n, rows, columns] = True
     return mask
-
-
-@functools.lru_cache(maxsize=8)
-def cached_demodulator(
-    shape: tuple[int, int],
-    carrier: tuple[float, float],
-    radius: float,
-    smooth: bool,
-    full: bool,
-) -> Demodulator:
-    """Return a demodulator, the same one again for the same set-up."""
-    return Demodulator(shape, carrier, radius, smooth=smooth, full=full)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval.background import fit_wrapped_slopes
-from napari_qpm.retrieval.demodulation import Demodulator
+from napari_qpm.retrieval.demodulation import cached_demodulator
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.unwrapping import unwrap
 
@@ -81,7 +81,9 @@ def _field(
     """Return the complex field ``(Y, X)`` of the sideband, its phase of our sign."""
     radius = FILTER_SHARE * float(np.hypot(*carrier))
     shape = (int(hologram.shape[0]), int(hologram.shape[1]))
-    field = Demodulator(shape, carrier, radius, full=True).field(hologram[None])[0]
+    field = cached_demodulator(shape, carrier, radius, full=True).field(hologram[None])[
+        0
+    ]
     if surface is not None:
         field = field * np.exp(-1j * surface)
     return np.asarray(np.conj(field) if sign < 0 else field, np.complex64)

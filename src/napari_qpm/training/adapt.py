@@ -19,13 +19,18 @@ from torch import Tensor, nn
 from napari_qpm.errors import ParameterError
 from napari_qpm.networks import heterodyne, nearest_disturbance, normalise_frames
 from napari_qpm.networks.heterodyne import Octant
+from napari_qpm.physics import one_thread
 from napari_qpm.training.holograms import (
+    SLOPE_OF_OBJECTS,
     HologramDomain,
     HologramStream,
     InputKind,
-    one_thread,
 )
-from napari_qpm.training.phase_objects import PhaseObjects, draw_phase_objects
+from napari_qpm.training.phase_objects import (
+    LEAST_STEEPNESS,
+    PhaseObjects,
+    SpecimenPool,
+)
 from napari_qpm.training.phase_recipes import NasPRNetRecipe
 from napari_qpm.training.recipe import Batch, Stream, TrainerSettings
 from napari_qpm.training.seeds import Dice, seed_of
@@ -35,11 +40,10 @@ __all__ = ["AdaptRecipe", "MatchedDomain", "OwnFrame", "OwnFrameStream"]
 ADDED_CELLS_SHARE = 0.6
 """Share of own samples that get simulated cells on top."""
 LEAST_ADDED_RAD = 0.5
-SLOPE_OF_OBJECTS = 0.6
-"""Steepest added phase, in units of the slope at which it leaves the sideband."""
-LEAST_STEEPNESS = 1e-3
 POOL = 16
 """Simulated cells that are kept for some steps; each is turned and scaled anew."""
+OWN_FAMILY = 6
+"""Of seeds: other specimens than those of the simulations beside the own frames."""
 
 FloatImage = NDArray[np.float32]
 
@@ -178,14 +182,24 @@ class OwnFrameStream:
         self.device, self.batch_size = device, int(batch_size)
         self._frames = frames
         self._layers = [_layers(frame).to(device) for frame in frames]
-        self._pool_number = -1
-        self._pool: PhaseObjects | None = None
+        self._pool = SpecimenPool(
+            POOL,
+            domain.shape,
+            seed=self.seed,
+            family=OWN_FAMILY,
+            device=device,
+            size_px=domain.size_px,
+            confluence=domain.confluence,
+            shares=domain.shares,
+        )
 
     @torch.no_grad()
     def batch(self, step: int) -> Batch:
         """Return inputs ``(N, C, Y, X)`` and targets ``(N, 1, Y, X)`` from 0 to 1."""
         dice = Dice(seed_of(self.seed, 5, step))
-        pool = self._cells(step // max(1, POOL * self.domain.reuse // self.batch_size))
+        number = step // max(1, POOL * self.domain.reuse // self.batch_size)
+        with one_thread():
+            pool = self._pool.specimens(number)
         inputs, targets = [], []
         for _ in range(self.batch_size):
             given, wanted = self._sample(dice, pool)
@@ -269,21 +283,6 @@ class OwnFrameStream:
         if self.domain.shape[0] == self.domain.shape[1] and dice.integer(2):
             images, carrier = images.transpose(1, 2), carrier.flip(0)
         return images, carrier
-
-    def _cells(self, number: int) -> PhaseObjects:
-        if self._pool is None or self._pool_number != number:
-            with one_thread():
-                self._pool = draw_phase_objects(
-                    POOL,
-                    self.domain.shape,
-                    seed=seed_of(self.seed, 6, number),
-                    device=self.device,
-                    size_px=self.domain.size_px,
-                    confluence=self.domain.confluence,
-                    shares=self.domain.shares,
-                )
-            self._pool_number = number
-        return self._pool
 
 
 def _layers(frame: OwnFrame) -> Tensor:

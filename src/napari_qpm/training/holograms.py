@@ -4,9 +4,7 @@ The domain spans what real recordings showed: carriers near the limit of the cam
 every direction, tens of radians of curvature, rings of dust, stray fringes.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,19 +14,18 @@ from torch import Tensor
 
 from napari_qpm.errors import ParameterError, UnknownNameError
 from napari_qpm.networks import heterodyne, nearest_disturbance, normalise_frames
-from napari_qpm.physics import Detector, OffAxisInterferometer
-from napari_qpm.training.phase_objects import PhaseObjects, draw_phase_objects
+from napari_qpm.physics import Detector, OffAxisInterferometer, one_thread
+from napari_qpm.training.phase_objects import LEAST_STEEPNESS, SpecimenPool
 from napari_qpm.training.recipe import Batch
 from napari_qpm.training.seeds import Dice, seed_of
 
-__all__ = ["HologramDomain", "HologramStream", "InputKind", "one_thread"]
+__all__ = ["SLOPE_OF_OBJECTS", "HologramDomain", "HologramStream", "InputKind"]
 
 BACKGROUND_ORDER = 4
 SLOPE_OF_OBJECTS, SLOPE_OF_BACKGROUND = 0.6, 0.25
 """Steepest phase, in units of the slope at which it leaves the sideband."""
 SLOPE_OF_LEGENDRE = 8.0
 """Typical slope at the edge, times the frame's side, of a background of height 1."""
-LEAST_STEEPNESS = 1e-3
 _RANGES = (
     "phase_rad",
     "size_px",
@@ -164,8 +161,15 @@ class HologramStream:
     ):
         self.domain, self.seed = domain, int(seed)
         self.device, self.batch_size = device, int(batch_size)
-        self._pool_number = -1
-        self._pool: PhaseObjects | None = None
+        self._pool = SpecimenPool(
+            self.batch_size,
+            domain.shape,
+            seed=self.seed,
+            device=device,
+            size_px=domain.size_px,
+            confluence=domain.confluence,
+            shares=domain.shares,
+        )
 
     @torch.no_grad()
     def batch(self, step: int) -> Batch:
@@ -185,20 +189,6 @@ class HologramStream:
         guess = carrier + error / torch.tensor(self.domain.shape)
         return Batch(heterodyne(frames, guess.to(self.device)), target)
 
-    def _specimens(self, number: int) -> PhaseObjects:
-        if self._pool is None or self._pool_number != number:
-            self._pool = draw_phase_objects(
-                self.batch_size,
-                self.domain.shape,
-                seed=seed_of(self.seed, 1, number),
-                device=self.device,
-                size_px=self.domain.size_px,
-                confluence=self.domain.confluence,
-                shares=self.domain.shares,
-            )
-            self._pool_number = number
-        return self._pool
-
     def _draw_carriers(self, dice: Dice) -> Tensor:
         """Return ``(N, 2)`` frequencies [cycles/px]."""
         frequency = 1 / dice.log_uniform(*self.domain.period_px, self.batch_size)
@@ -211,7 +201,7 @@ class HologramStream:
     ) -> tuple[Tensor, Tensor]:
         """Return phase [rad] and amplitude ``(N, Y, X)`` of turned specimens."""
         domain, n = self.domain, self.batch_size
-        pool = self._specimens(step // domain.reuse)
+        pool = self._pool.specimens(step // domain.reuse)
         order = dice.order(n).to(self.device)
         images = torch.stack([pool.phase[order], pool.amplitude[order]], dim=1)
         for axes in ((-2,), (-1,)):
@@ -313,21 +303,6 @@ class HologramStream:
             fading = torch.exp(squared / (-2 * reach.square()))
             amplitude += a * torch.cos(q * squared + psi) * fading
         return amplitude
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Let CPU work run in one thread.
-
-    Specimens are thousands of small operations: a second thread gains a fifth, but on
-    a machine that does other work, too, waiting for it makes them ten times slower.
-    """
-    present = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(present)
 
 
 def _slope(carrier: Tensor) -> Tensor:

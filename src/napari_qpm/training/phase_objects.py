@@ -6,6 +6,7 @@ mass; so maps are scaled to a highest value of 1, and the stream gives them radi
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +14,13 @@ from torch import Tensor
 from napari_qpm.specimens import CellKind, ObjectKind, simulate_cells, simulate_objects
 from napari_qpm.training.seeds import Dice, seed_of
 
-__all__ = ["PhaseObjects", "draw_phase_objects"]
+__all__ = [
+    "DIAMETER_UM",
+    "LEAST_STEEPNESS",
+    "PhaseObjects",
+    "SpecimenPool",
+    "draw_phase_objects",
+]
 
 DIAMETER_UM = {
     CellKind.ADHERENT: 31.0,
@@ -28,6 +35,8 @@ IMAGES_PER_DRAW = 4
 MOST_SPHERES = 30
 STEEP_SHARE = 0.995
 """Steps between neighbours are judged by this quantile: rims of spheres are endless."""
+LEAST_STEEPNESS = 1e-3
+"""Of an object, where something is divided by it."""
 LARGEST_SIZE = 1.2
 """Of objects, in frame sides: from inside a cell nobody can tell where phase 0 is."""
 
@@ -103,6 +112,50 @@ def draw_phase_objects(
         phases.append(phase)
         amplitudes.append(amplitude)
     return _scaled(torch.cat(phases), torch.cat(amplitudes))
+
+
+class SpecimenPool:
+    """Maps that serve for a while, then others; a function of seed and number.
+
+    Parameters
+    ----------
+    n, shape, device, size_px, confluence, shares
+        As of `draw_phase_objects`.
+    seed, family
+        Pools of another family have unrelated maps.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        shape: tuple[int, int],
+        *,
+        seed: int,
+        device: torch.device,
+        size_px: tuple[float, float],
+        confluence: tuple[float, float],
+        shares: tuple[float, float, float],
+        family: int = 1,
+    ):
+        self._seeds = seed, family
+        self._draw = partial(
+            draw_phase_objects,
+            n,
+            shape,
+            device=device,
+            size_px=size_px,
+            confluence=confluence,
+            shares=shares,
+        )
+        self._number = -1
+        self._present: PhaseObjects | None = None
+
+    def specimens(self, number: int) -> PhaseObjects:
+        """Return the maps of this number, drawn when it changes."""
+        if self._present is None or self._number != number:
+            self._present = self._draw(seed=seed_of(*self._seeds, number))
+            self._number = number
+        return self._present
 
 
 def _cells(

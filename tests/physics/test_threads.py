@@ -6,7 +6,14 @@ from napari_qpm.physics import one_thread
 
 def test_the_number_of_threads_comes_back_even_after_an_error():
     before = torch.get_num_threads()
-    with pytest.raises(ValueError, match="stop"), one_thread():
-        assert torch.get_num_threads() == 1
-        raise ValueError("stop")
+    inside = []
+
+    def fail_in_one_thread():
+        with one_thread():
+            inside.append(torch.get_num_threads())
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail_in_one_thread()
+    assert inside == [1]
     assert torch.get_num_threads() == before

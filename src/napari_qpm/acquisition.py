@@ -53,6 +53,8 @@ class Modality(StrEnum):
     """C = 3: red, green, blue brightfield."""
     THROUGH_FOCUS = "through-focus"
     """C = planes along the optical axis."""
+    PHASE_SHIFTING = "phase-shifting"
+    """C = 3 or more interferograms between which the reference wave was stepped."""
     PHASE = "phase"
     """C = 1: phase (or OPD, or dry-mass density) that was retrieved already."""
 

@@ -84,6 +84,12 @@ class Instrument:
         See `Handedness`, `ReferenceWave`.
     sideband_cycles_per_px
         Carrier ``(fy, fx)`` of the chosen sideband.
+    phase_steps_deg
+        Steps of the reference wave between the interferograms of a phase-shifting
+        recording, the first usually 0.
+    focus_um
+        Position of each plane of a through-focus stack along the axis, in the medium;
+        or of the focus of red, green and blue.
     phase_sign
         +1 or -1, multiplied into the phase so that cells are thicker than medium.
     phase_unit
@@ -128,6 +134,8 @@ class Instrument:
     handedness: Handedness | None = None
     reference_wave: ReferenceWave | None = None
     sideband_cycles_per_px: tuple[float, float] | None = None
+    phase_steps_deg: tuple[float, ...] | None = None
+    focus_um: tuple[float, ...] | None = None
     phase_sign: int | None = None
     phase_unit: PhaseUnit | None = None
     bit_depth: int | None = None
@@ -159,6 +167,8 @@ class Instrument:
         self._check_number("extinction_ratio", "between 0 and 1", lambda x: 0 <= x < 1)
         self._check_analysers("analyser_gains", "positive", lambda x: x > 0)
         self._check_analysers("analyser_angle_errors_deg", "finite", lambda _: True)
+        self._check_list("phase_steps_deg")
+        self._check_list("focus_um")
         for name in ("unevenness", "background_rad"):
             object.__setattr__(self, name, _legendre(name, getattr(self, name)))
         if self.pixel_size_um is None and self.camera_pixel_um and self.magnification:
@@ -202,6 +212,18 @@ class Instrument:
             raise ParameterError(
                 f"{name} are four {wanted} numbers, of the analysers at 0, 45, 90 and "
                 f"135 degrees, not {values!r}."
+            )
+        object.__setattr__(self, name, tuple(numbers))
+
+    def _check_list(self, name: str) -> None:
+        values = getattr(self, name)
+        if values is None:
+            return
+        is_sequence = isinstance(values, Iterable) and not isinstance(values, str)
+        numbers = [_finite(value) for value in values] if is_sequence else []
+        if len(numbers) < 2 or None in numbers:
+            raise ParameterError(
+                f"{name} is a list of two numbers or more, not {values!r}."
             )
         object.__setattr__(self, name, tuple(numbers))
 

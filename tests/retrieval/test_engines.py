@@ -33,7 +33,7 @@ def test_default_engine_is_the_classical_one(modality, expected, rng):
 
 def test_modality_without_engine_names_those_that_have_one(rng):
     frames = rng.normal(size=(1, 3, 8, 8))
-    with pytest.raises(ModalityError, match="off-axis, phase, polarization"):
+    with pytest.raises(ModalityError, match="off-axis, phase, phase-shifting"):
         default_engine(Acquisition.from_array(frames, Modality.CHROMATIC))
 
 

@@ -321,7 +321,8 @@ def _arrange(
 ) -> tuple[FrameSource, tuple[int, int, int, int] | None]:
     """Return the source with channels as the modality needs, and a layout to assume."""
     n_frames, n_channels = source.shape[:2]
-    if modality is Modality.THROUGH_FOCUS and n_channels == 1 and n_frames > 1:
+    as_channels = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
+    if modality in as_channels and n_channels == 1 and n_frames > 1:
         return GroupedSource(source, n_frames), None
     if modality is not Modality.POLARIZATION:
         return source, None

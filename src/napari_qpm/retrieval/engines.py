@@ -42,6 +42,13 @@ PHASE_ENGINES = Registry(
         is_learned=True,
     ),
     Entry(
+        "phase-shifting",
+        "Phase shifting",
+        "napari_qpm.retrieval.phase_shifting_engine:PhaseShiftingEngine",
+        "phase-shifting",
+        "Three or more interferograms with any phase steps, found in the frames.",
+    ),
+    Entry(
         "as-is",
         "Phase as recorded",
         "napari_qpm.retrieval.as_is_engine:AsIsEngine",

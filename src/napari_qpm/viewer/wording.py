@@ -32,6 +32,7 @@ KIND_TITLES = {
     Modality.OFF_AXIS: "Off-axis hologram",
     Modality.CHROMATIC: "Colour brightfield",
     Modality.THROUGH_FOCUS: "Through-focus stack",
+    Modality.PHASE_SHIFTING: "Phase-shifting interferograms",
     Modality.PHASE: "Phase image",
 }
 

@@ -67,6 +67,24 @@ def test_phase_and_cells_follow_the_slider(opened, viewer, preview, mailbox, wor
     assert workflow.field is field_of(opened)
 
 
+def test_layers_on_demand_show_what_their_names_say(opened, viewer, preview, mailbox):
+    go_to(viewer, 2)
+    settle(preview, mailbox)
+    preview.show(Kind.EMPTY)
+    preview.show(Kind.OPD)
+    settle(preview, mailbox)
+
+    phase = viewer.layers["dish preview"].data[2]
+    empty = viewer.layers["dish empty field"].data[2]
+    path_nm = viewer.layers["dish optical path (nm)"].data[2]
+    assert np.unique(empty).tolist() == [0, 1]
+    assert phase[empty == 0].mean() > phase[empty == 1].mean() + 0.2
+    wavelength_nm = preview.context.acquisition.instrument.wavelength_nm
+    np.testing.assert_allclose(
+        path_nm, phase * wavelength_nm / (2 * np.pi), rtol=1e-5, atol=1e-3
+    )
+
+
 def test_frames_ahead_are_made_in_the_direction_of_travel(
     opened, viewer, preview, mailbox
 ):

@@ -85,8 +85,9 @@ class FrameMaker:
     def key(self, kind: Kind) -> str:
         """Return what a picture of this kind depends on, beside the frame's number."""
         if kind is Kind.SPECTRUM:
-            return self._raw_key
-        return self._cells_key if kind is Kind.CELLS else self._phase_key
+            return f"{kind} {self._raw_key}"
+        settings = self._cells_key if kind is Kind.CELLS else self._phase_key
+        return f"{kind} {settings}"
 
     @property
     def context(self) -> PhaseMap | None:

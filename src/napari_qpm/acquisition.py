@@ -150,6 +150,8 @@ class Acquisition:
         What was assumed or is doubtful, in sentences for the user.
     history
         Steps that led here.
+    times_s
+        Time of every frame [s], where the file states it; frames may be uneven.
     """
 
     source: FrameSource
@@ -160,8 +162,14 @@ class Acquisition:
     reference: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
     history: tuple[Step, ...] = ()
+    times_s: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.times_s is not None and len(self.times_s) != self.n_frames:
+            raise LayoutError(
+                f"{self.name!r} has {self.n_frames} frames, but {len(self.times_s)} "
+                "times."
+            )
         if self.reference is not None:
             reference = np.asarray(self.reference)
             reference = reference[None] if reference.ndim == 2 else reference
@@ -252,9 +260,21 @@ class Acquisition:
         """Return a copy with fields of the acquisition changed."""
         return dataclasses.replace(self, **changes)
 
+    def time_s(self, t: int) -> float | None:
+        """Return the time of frame `t` [s], or `None` when it is not known."""
+        if self.times_s is not None:
+            return self.times_s[t]
+        interval = self.instrument.frame_interval_s
+        return None if interval is None else t * interval
+
     def with_instrument(self, **changes: Any) -> Self:
-        """Return a copy with `Instrument` fields changed."""
-        return self.replace(instrument=self.instrument.replace(**changes))
+        """Return a copy with `Instrument` fields changed.
+
+        A stated frame interval replaces the times that the file states.
+        """
+        instrument = self.instrument.replace(**changes)
+        times_s = None if "frame_interval_s" in changes else self.times_s
+        return self.replace(instrument=instrument, times_s=times_s)
 
     def with_note(self, *notes: str) -> Self:
         """Return a copy with notes added; a note is never said twice."""
@@ -301,6 +321,7 @@ class Acquisition:
             "dtype": str(self.dtype),
             "instrument": self.instrument.to_dict(),
             "has_reference": self.reference is not None,
+            "times_s": None if self.times_s is None else list(self.times_s),
             "missing": self.missing(),
             "notes": list(self.notes),
             "history": [step.to_dict() for step in self.history],

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
 
-__all__ = ["FrameAxes", "plan_axes"]
+__all__ = ["ArrayOrder", "FrameAxes", "array_order", "plan_axes"]
 
 _FRAME_LETTERS = "TIQRMPA"
 """Axes that may count frames: time, and what writers use for a plain sequence."""
@@ -121,3 +125,59 @@ def plan_axes(
             "modality='through-focus'."
         )
     return FrameAxes(tuple(sizes), roles["frame"], roles["channel"], tuple(notes))
+
+
+@dataclass(frozen=True)
+class ArrayOrder:
+    """What the axes of a plain array mean, which nothing but their lengths tells.
+
+    Parameters
+    ----------
+    shape
+        ``(T, C, Y, X)``.
+    n_axes
+        Of the array, 2 to 4.
+    has_colours
+        Whether its last axis holds the channels.
+    """
+
+    shape: tuple[int, int, int, int]
+    n_axes: int
+    has_colours: bool
+
+    def selection(self, t: int) -> Any:
+        """Return what indexes frame `t` in the array."""
+        has_frames = self.n_axes - (2 + self.has_colours) > 0
+        return t if has_frames else ()
+
+    def frame(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return what `selection` found as ``(C, Y, X)``."""
+        moved = np.moveaxis(stored, -1, 0) if self.has_colours else stored
+        return np.asarray(moved).reshape(self.shape[1:])
+
+
+def array_order(path: Path, shape: tuple[int, ...]) -> ArrayOrder:
+    """Return what the axes of an array of this shape mean.
+
+    A last axis of 3 or 4 behind larger ones holds colours.
+
+    Raises
+    ------
+    LayoutError
+        No frames have this shape; `path` is named.
+    """
+    if not 2 <= len(shape) <= 4 or 0 in shape:
+        raise LayoutError(
+            f"{path.name} holds an array of shape {shape}; frames have 2 to 4 axes: "
+            "(Y, X), (T, Y, X) or (T, C, Y, X)."
+        )
+    has_colours = len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 8
+    full = (*shape[:-3], shape[-1], *shape[-3:-1]) if has_colours else shape
+    match full:
+        case (y, x):
+            full = (1, 1, y, x)
+        case (c, y, x) if has_colours:
+            full = (1, c, y, x)
+        case (t, y, x):
+            full = (t, 1, y, x)
+    return ArrayOrder((full[0], full[1], full[2], full[3]), len(shape), has_colours)

@@ -34,6 +34,10 @@ class RawField:
         Kind of recording when the file states it (our own results do).
     reference
         ``(C, Y, X)`` or ``(Y, X)`` frame of an empty field, when the file holds one.
+    channel_names
+        Of the channels, when the file states them.
+    times_s
+        Time of every frame [s], when the file states it.
     is_planar
         Whether channels are colour planes one after the other, as tifffile stores any
         stack of three or four frames unless told otherwise.
@@ -46,6 +50,8 @@ class RawField:
     position: str = ""
     modality: Modality | None = None
     reference: NDArray[Any] | None = None
+    channel_names: tuple[str, ...] = ()
+    times_s: tuple[float, ...] = ()
     is_planar: bool = False
 
 

@@ -6,12 +6,21 @@ from pathlib import Path
 from napari_qpm.errors import FileFormatError
 from napari_qpm.io.field import RawField, Reader
 
-__all__ = ["READABLE_SUFFIXES", "is_own_result", "read_fields", "reader_of"]
+__all__ = [
+    "READABLE_SUFFIXES",
+    "UNCOMMON_SUFFIXES",
+    "is_own_result",
+    "read_fields",
+    "reader_of",
+]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
-READABLE_SUFFIXES = (*_TIFF, *_PICTURES, ".npy", ".npz", ".zarr")
+_HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+READABLE_SUFFIXES = (*_TIFF, *_PICTURES, ".npy", ".npz", *_HDF5, ".zarr")
 """What can be read, besides folders of these."""
+UNCOMMON_SUFFIXES = (".npz", *_HDF5)
+"""Suffixes that napari itself does not open."""
 
 
 def reader_of(path: Path) -> Reader | None:
@@ -29,6 +38,10 @@ def reader_of(path: Path) -> Reader | None:
         from napari_qpm.io.numpy_file import read_npy, read_npz
 
         return read_npy if suffix == ".npy" else read_npz
+    if suffix in _HDF5:
+        from napari_qpm.io.hdf5 import read_hdf5
+
+        return read_hdf5
     return None
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Instrument
 from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io.axes import array_order
 from napari_qpm.io.field import RawField
 
 __all__ = ["ArrayFileSource", "read_npy", "read_npz"]
@@ -63,7 +64,7 @@ class ArrayFileSource:
 
     def __init__(self, path: Path, key: str, shape: tuple[int, ...], dtype: Any):
         self._arguments = (path, key, shape, dtype)
-        self._order, self._shape = _frame_order(path, shape)
+        self._order = array_order(path, shape)
         self._dtype = np.dtype(dtype)
         self._lock = threading.Lock()
         self._array: NDArray[Any] | None = None
@@ -74,7 +75,7 @@ class ArrayFileSource:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """``(T, C, Y, X)``."""
-        return self._shape
+        return self._order.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -86,37 +87,9 @@ class ArrayFileSource:
         """Return frame `t` as ``(C, Y, X)``."""
         with self._lock:
             if self._array is None:
-                path, key = self._arguments[:2]
-                array = np.moveaxis(_load(path, key), self._order[0], self._order[1])
-                self._array = array.reshape(self._shape)
-        return np.array(self._array[t], self.dtype)
-
-
-def _frame_order(
-    path: Path, shape: tuple[int, ...]
-) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """Return which axis moves where, and the resulting ``(T, C, Y, X)``.
-
-    A last axis of 3 or 4 behind larger ones holds colours.
-    """
-    if not 2 <= len(shape) <= 4 or 0 in shape:
-        raise LayoutError(
-            f"{path.name} holds an array of shape {shape}; frames have 2 to 4 axes: "
-            "(Y, X), (T, Y, X) or (T, C, Y, X)."
-        )
-    has_colours = len(shape) >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 8
-    if has_colours:
-        moved = (*shape[:-3], shape[-1], *shape[-3:-1])
-        full = (1,) * (4 - len(moved)) + moved
-        return (-1, -3), (full[0], full[1], full[2], full[3])
-    match shape:
-        case (y, x):
-            full = (1, 1, y, x)
-        case (t, y, x):
-            full = (t, 1, y, x)
-        case _:
-            full = shape
-    return (0, 0), (full[0], full[1], full[2], full[3])
+                self._array = _load(*self._arguments[:2])
+        stored = self._array[self._order.selection(t)]
+        return np.array(self._order.frame(stored), self.dtype)
 
 
 def _load(path: Path, key: str) -> NDArray[Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import (
@@ -25,27 +24,26 @@ from napari_qpm.errors import (
     UnknownNameError,
 )
 from napari_qpm.instrument_file import load_instrument
-from napari_qpm.io.detect import (
-    READY_LAYOUT,
-    SONY_LAYOUT,
-    Detection,
-    detect_modality,
-    four_angle_layout,
-)
-from napari_qpm.io.field import ChannelSource, GroupedSource, RawField, UngroupedSource
-from napari_qpm.io.formats import is_own_result, read_fields
+from napari_qpm.io.arranging import arrange, collapse_grey, planes_as_frames
+from napari_qpm.io.channels import choose_channel
+from napari_qpm.io.detect import Detection, detect_modality
+from napari_qpm.io.field import RawField
+from napari_qpm.io.formats import UNCOMMON_SUFFIXES, is_own_result, read_fields
 from napari_qpm.io.merging import (
     check_instrument,
     complete_instrument,
     merge_instrument,
 )
+from napari_qpm.io.plausible import require_plausible
+from napari_qpm.io.references import Reference, files_of, with_reference
 from napari_qpm.io.sidecar import Sidecar, find_sidecar, load_sidecar
+from napari_qpm.io.times import keep_times
 from napari_qpm.provenance import Step, fingerprint
 
 __all__ = ["is_ours", "open_acquisition", "open_all"]
 
-ReferenceLike = str | Path | NDArray[Any]
 InstrumentLike = str | Path | Instrument
+_IMAGES_AS_CHANNELS = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ class _Stated:
     """What user and sidecar say about a recording."""
 
     modality: Modality | None
-    reference: ReferenceLike | None
+    channel: int | str | None
+    reference: Reference | None
     instrument: Mapping[str, Any]
     sidecar: Sidecar | None
 
@@ -63,7 +62,8 @@ def open_acquisition(
     *,
     modality: str | Modality | None = None,
     position: int | str | None = None,
-    reference: ReferenceLike | None = None,
+    channel: int | str | None = None,
+    reference: Reference | None = None,
     instrument: InstrumentLike | None = None,
     **facts: Any,
 ) -> Acquisition:
@@ -72,13 +72,17 @@ def open_acquisition(
     Parameters
     ----------
     path
-        TIFF, PNG, JPEG, BMP, NPY, NPZ or OME-Zarr, or a folder of numbered frames.
+        TIFF, PNG, JPEG, BMP, NPY, NPZ, HDF5 or OME-Zarr, or a folder of frames.
     modality
         Kind of recording; detected from the first frame when not given.
     position
         Number or name of the field of view, for files with several.
+    channel
+        Number or name of the channel that makes the phase, for files that also hold
+        others, such as fluorescence.
     reference
-        Frame of an empty field: a file, or an array ``(Y, X)`` or ``(C, Y, X)``.
+        Frame of an empty field: a file, or an array ``(Y, X)`` or ``(C, Y, X)``; or
+        several of them by name or number of the field of view.
     instrument
         An instrument, or an instrument file, as `fit_instrument` finds it.
     **facts
@@ -92,46 +96,56 @@ def open_acquisition(
     LayoutError
         Shapes or channels do not fit, or `position` is needed and missing.
     UnknownNameError
-        An unknown modality, position or instrument field.
+        An unknown modality, position, channel or instrument field.
     """
     place = _existing(path)
-    stated = _stated(place, modality, reference, _facts(instrument, facts))
+    said = _facts(instrument, facts)
+    stated = _stated(place, modality, channel, reference, said)
     fields = _read(place, stated)
-    return _build(place, _chosen(place, fields, position), stated, fingerprint(place))
+    number = _chosen(place, fields, position)
+    return _build(place, fields[number], number, stated, fingerprint(place))
 
 
 def open_all(
     path: str | Path,
     *,
     modality: str | Modality | None = None,
-    reference: ReferenceLike | None = None,
+    channel: int | str | None = None,
+    reference: Reference | None = None,
     instrument: InstrumentLike | None = None,
     **facts: Any,
 ) -> list[Acquisition]:
     """Return every field of view of a recording; see `open_acquisition`."""
     place = _existing(path)
-    stated = _stated(place, modality, reference, _facts(instrument, facts))
+    said = _facts(instrument, facts)
+    stated = _stated(place, modality, channel, reference, said)
     inputs = fingerprint(place)
-    return [_build(place, one, stated, inputs) for one in _read(place, stated)]
+    return [
+        _build(place, one, number, stated, inputs)
+        for number, one in enumerate(_read(place, stated))
+    ]
 
 
 def is_ours(path: str | Path) -> bool:
     """Return whether napari should open a path with this plugin, without raising.
 
-    True for paths with a sidecar, our own results, and frames that look like a
-    polarization mosaic or a hologram; anything else is left to other readers.
+    True for paths with a sidecar, our own results, formats that only phase microscopes
+    write, and frames that look like a polarization mosaic or a hologram; anything else
+    is left to other readers.
     """
     try:
         place = _existing(path)
         if find_sidecar(place) is not None or is_own_result(place):
             return True
-        first = read_fields(place, planes=False)[0]
-        _, frame = _collapse_grey(first.source, first.source.read(0), [])
+        raw = read_fields(place, planes=False)[0]
+        if raw.modality is not None or place.suffix.lower() in UNCOMMON_SUFFIXES:
+            return True
+        first = _first_frame(place, raw.source)
+        source, first = collapse_grey(raw.source, first, [])
+        _, first = choose_channel(place, source, first, raw.channel_names, None, [])
     except (QPMError, OSError):
         return False
-    if frame.shape[0] != 1:
-        return False
-    return detect_modality(frame).modality in (Modality.POLARIZATION, Modality.OFF_AXIS)
+    return detect_modality(first).modality in (Modality.POLARIZATION, Modality.OFF_AXIS)
 
 
 def _facts(
@@ -155,7 +169,8 @@ def _existing(path: str | Path) -> Path:
 def _stated(
     path: Path,
     modality: str | Modality | None,
-    reference: ReferenceLike | None,
+    channel: int | str | None,
+    reference: Reference | None,
     instrument: Mapping[str, Any],
 ) -> _Stated:
     check_instrument(instrument, "the values you gave")
@@ -163,21 +178,22 @@ def _stated(
     sidecar = None if found is None else load_sidecar(found)
     if sidecar is not None:
         modality = modality or sidecar.modality
+        channel = sidecar.channel if channel is None else channel
         reference = sidecar.reference if reference is None else reference
     parsed = None if modality is None else Modality.parse(str(modality))
-    return _Stated(parsed, reference, instrument, sidecar)
+    return _Stated(parsed, channel, reference, instrument, sidecar)
 
 
 def _read(path: Path, stated: _Stated) -> list[RawField]:
     planes = stated.modality is Modality.THROUGH_FOCUS
-    skip = (stated.reference,) if isinstance(stated.reference, str | Path) else ()
-    return read_fields(path, planes, skip=tuple(Path(p) for p in skip))
+    return read_fields(path, planes, skip=files_of(stated.reference))
 
 
-def _chosen(path: Path, fields: list[RawField], position: int | str | None) -> RawField:
+def _chosen(path: Path, fields: list[RawField], position: int | str | None) -> int:
+    """Return the number of the field of view that was asked for."""
     if position is None:
         if len(fields) == 1:
-            return fields[0]
+            return 0
         listed = ", ".join(f"{k} ({f.position})" for k, f in enumerate(fields))
         raise LayoutError(
             f"{path.name} holds {len(fields)} positions: {listed}. Choose one with "
@@ -185,23 +201,34 @@ def _chosen(path: Path, fields: list[RawField], position: int | str | None) -> R
         )
     names = [f.position for f in fields]
     if isinstance(position, str) and position in names:
-        return fields[names.index(position)]
+        return names.index(position)
     text = str(position)
     if text.isdecimal() and int(text) < len(fields):
-        return fields[int(text)]
+        return int(text)
     options = [str(k) for k in range(len(fields))] + [name for name in names if name]
     raise UnknownNameError(f"position (in {path.name})", text, options)
 
 
+def _first_frame(path: Path, source: FrameSource) -> NDArray[Any]:
+    """Return the first frame, unless the file is far too small to hold it."""
+    require_plausible(path, source)
+    return source.read(0)
+
+
 def _build(
-    path: Path, raw: RawField, stated: _Stated, inputs: dict[str, Any]
+    path: Path, raw: RawField, number: int, stated: _Stated, inputs: dict[str, Any]
 ) -> Acquisition:
     """Return the acquisition of one field of view, with everything that was found."""
-    first = raw.source.read(0)
+    first = _first_frame(path, raw.source)
     notes = list(raw.notes)
-    source, first = _collapse_grey(raw.source, first, notes)
+    source, first = collapse_grey(raw.source, first, notes)
+    if stated.channel is not None or stated.modality not in _IMAGES_AS_CHANNELS:
+        names = raw.channel_names
+        source, first = choose_channel(
+            path, source, first, names, stated.channel, notes
+        )
     if raw.is_planar:
-        source, first = _planes_as_frames(source, first, stated.modality, notes)
+        source, first = planes_as_frames(source, first, stated.modality, notes)
     modality = stated.modality or raw.modality
     detection = detect_modality(first)
     kind = "As the file states." if stated.modality is None else "As stated."
@@ -210,10 +237,11 @@ def _build(
         notes.append(_detection_note(detection))
     elif stated.modality is not None and raw.modality is None:
         notes += _doubt_note(modality, detection)
-    source, layout = _arrange(path, source, first, modality, detection, notes)
+    source, layout = arrange(path, source, first, modality, detection, notes)
     instrument, sources = merge_instrument(
         raw.instrument, stated.sidecar, stated.instrument, notes
     )
+    times_s, instrument = keep_times(raw, source, instrument, sources, notes)
     instrument = complete_instrument(
         instrument, sources, source, first, modality, layout, notes
     )
@@ -232,8 +260,9 @@ def _build(
         path=path.absolute(),
         notes=tuple(dict.fromkeys(notes)),
         history=(step,),
+        times_s=times_s,
     )
-    return _with_reference(acquisition, raw, stated)
+    return with_reference(acquisition, raw, number, stated.reference)
 
 
 def _name(path: Path, raw: RawField, stated: _Stated) -> str:
@@ -243,46 +272,6 @@ def _name(path: Path, raw: RawField, stated: _Stated) -> str:
         for suffix in (".zarr", ".ome"):
             name = name.removesuffix(suffix)
     return f"{name} {raw.position}".strip()
-
-
-def _collapse_grey(
-    source: FrameSource, first: NDArray[Any], notes: list[str]
-) -> tuple[FrameSource, NDArray[Any]]:
-    """Return one channel when three or four colour channels repeat the same grey."""
-    if not _is_grey(first):
-        return source, first
-    notes.append("Grey values are stored as RGB; one channel is used.")
-    return ChannelSource(source, (0,)), first[:1]
-
-
-def _planes_as_frames(
-    source: FrameSource,
-    first: NDArray[Any],
-    stated: Modality | None,
-    notes: list[str],
-) -> tuple[FrameSource, NDArray[Any]]:
-    """Return colour planes as frames when each of them is a whole recording's frame."""
-    n_channels = first.shape[0]
-    if n_channels == 1 or (n_channels == 4 and four_angle_layout(first) is not None):
-        return source, first
-    single = (Modality.POLARIZATION, Modality.OFF_AXIS, Modality.PHASE)
-    kind = stated or detect_modality(first[:1]).modality
-    if kind not in single:
-        return source, first
-    notes.append(
-        f"The file stores its {n_channels} images as colour planes; they are taken as "
-        "frames."
-    )
-    return UngroupedSource(source), first[:1]
-
-
-def _is_grey(frame: NDArray[Any]) -> bool:
-    """Whether colours ``(3, Y, X)``, or with opacity ``(4, Y, X)``, repeat one grey."""
-    if frame.shape[0] not in (3, 4):
-        return False
-    if not all(np.array_equal(frame[0], colour) for colour in frame[1:3]):
-        return False
-    return frame.shape[0] == 3 or bool(frame[3].min() == frame[3].max())
 
 
 def _detection_note(detection: Detection) -> str:
@@ -309,90 +298,3 @@ def _doubt_note(modality: Modality, detection: Detection) -> list[str]:
         f"{detection.reason}"
     )
     return [note]
-
-
-def _arrange(
-    path: Path,
-    source: FrameSource,
-    first: NDArray[Any],
-    modality: Modality | None,
-    detection: Detection,
-    notes: list[str],
-) -> tuple[FrameSource, tuple[int, int, int, int] | None]:
-    """Return the source with channels as the modality needs, and a layout to assume."""
-    n_frames, n_channels = source.shape[:2]
-    as_channels = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
-    if modality in as_channels and n_channels == 1 and n_frames > 1:
-        return GroupedSource(source, n_frames), None
-    if modality is not Modality.POLARIZATION:
-        return source, None
-    if n_channels == 4:
-        return source, detection.layout or READY_LAYOUT
-    if n_channels != 1:
-        raise LayoutError(
-            f"{path.name} holds {n_channels} channels, but four polarizer angles "
-            f"(0, 45, 90, 135 degrees) are needed: {n_channels} found. Add the missing "
-            "angle, or open the raw mosaic."
-        )
-    is_mosaic = detection.modality is Modality.POLARIZATION
-    if is_mosaic or n_frames == 1 or first.min() == first.max():
-        return source, SONY_LAYOUT
-    return _group_angles(path, source, notes)
-
-
-def _group_angles(
-    path: Path, source: FrameSource, notes: list[str]
-) -> tuple[FrameSource, tuple[int, int, int, int]]:
-    """Return pages in groups of four angles when the first four add up like angles."""
-    n_frames = source.shape[0]
-    if n_frames < 4:
-        raise LayoutError(
-            f"{path.name} shows no polarizer mosaic and holds {n_frames} frames, but "
-            f"four angles (0, 45, 90, 135 degrees) are needed: {n_frames} found. Add "
-            "the missing angle, or open the raw mosaic."
-        )
-    layout = four_angle_layout(np.stack([source.read(k)[0] for k in range(4)]))
-    if layout is None:
-        notes.append(
-            "No polarizer mosaic is visible in the first frame. It is treated as one, "
-            "as asked; check the kind of recording."
-        )
-        return source, SONY_LAYOUT
-    if n_frames % 4:
-        raise LayoutError(
-            f"{path.name} holds {n_frames} images of single polarizer angles, which is "
-            "not a multiple of four: an angle is missing. Remove the incomplete frame."
-        )
-    notes.append("Every four images are the four polarizer angles of one frame.")
-    return GroupedSource(source, 4), layout
-
-
-def _with_reference(
-    acquisition: Acquisition, raw: RawField, stated: _Stated
-) -> Acquisition:
-    """Return the acquisition with the reference of user, sidecar or file."""
-    given = stated.reference
-    if given is None:
-        reference = raw.reference
-    elif isinstance(given, str | Path):
-        reference, note = _read_reference(Path(given).expanduser(), acquisition)
-        acquisition = acquisition.with_note(note)
-    else:
-        reference = np.asarray(given)
-    if reference is None:
-        return acquisition
-    if reference.ndim == 3 and acquisition.shape[1] == 1 and _is_grey(reference):
-        reference = reference[:1]
-    return acquisition.replace(reference=reference)
-
-
-def _read_reference(path: Path, acquisition: Acquisition) -> tuple[NDArray[Any], str]:
-    """Return the reference frame of a file, and a note on where it comes from."""
-    source = read_fields(_existing(path), planes=False)[0].source
-    n_channels = acquisition.shape[1]
-    if n_channels > 1 and source.shape[:2] == (n_channels, 1):
-        source = GroupedSource(source, n_channels)
-    note = f"The reference frame is {path.name}."
-    if source.shape[0] > 1:
-        note = f"The reference frame is the first of {source.shape[0]} in {path.name}."
-    return source.read(0), note

@@ -1,6 +1,7 @@
 """Sidecar files ``*.qpm.yaml``: what the file of a camera does not know.
 
-Keys are ``modality``, ``reference``, ``name`` and the fields of `Instrument`.
+Keys are ``modality``, ``channel``, ``reference``, ``name`` and the fields of
+`Instrument`. ``reference`` names one file, or one for each position.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from napari_qpm.errors import FileFormatError, UnknownNameError
 __all__ = ["SIDECAR_SUFFIX", "Sidecar", "find_sidecar", "load_sidecar"]
 
 SIDECAR_SUFFIX = ".qpm.yaml"
-_OWN_KEYS = ("modality", "reference", "name")
+_OWN_KEYS = ("modality", "channel", "reference", "name")
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,18 @@ class Sidecar:
         The sidecar itself.
     modality, name
         As in `Acquisition`.
+    channel
+        Name or number of the channel that makes the phase.
     reference
-        File of an empty field, absolute.
+        File of an empty field, absolute; or a file for each position.
     instrument
         `Instrument` fields.
     """
 
     path: Path
     modality: str | None = None
-    reference: Path | None = None
+    channel: str | None = None
+    reference: Path | dict[str, Path] | None = None
     name: str | None = None
     instrument: dict[str, Any] = field(default_factory=dict)
 
@@ -102,7 +106,8 @@ def load_sidecar(path: Path) -> Sidecar:
     return Sidecar(
         path=path,
         modality=_text(values.pop("modality", None)),
-        reference=None if reference is None else path.parent / str(reference),
+        channel=_text(values.pop("channel", None)),
+        reference=_references(path.parent, reference),
         name=_text(values.pop("name", None)),
         instrument=values,
     )
@@ -110,3 +115,12 @@ def load_sidecar(path: Path) -> Sidecar:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _references(folder: Path, value: Any) -> Path | dict[str, Path] | None:
+    """Return the file of an empty field, or those of each position."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {str(key): folder / str(one) for key, one in value.items()}
+    return folder / str(value)

@@ -84,10 +84,10 @@ def measure_frame(
 
 
 def _time_column(phase_map: PhaseMap, cells: Cells, t: int) -> Columns:
-    interval = phase_map.acquisition.instrument.frame_interval_s
-    if interval is None:
+    time_s = phase_map.acquisition.time_s(t)
+    if time_s is None:
         return {}
-    return {"time_s": np.full(cells.count, t * interval)}
+    return {"time_s": np.full(cells.count, time_s)}
 
 
 def _path_columns(

@@ -173,6 +173,9 @@ class Acquisition:
         if self.reference is not None:
             reference = np.asarray(self.reference)
             reference = reference[None] if reference.ndim == 2 else reference
+            if self.modality is Modality.THROUGH_FOCUS and len(reference) == 1:
+                # An empty field looks the same in every plane.
+                reference = np.broadcast_to(reference, self.shape[1:])
             if reference.shape != self.shape[1:]:
                 raise LayoutError(
                     f"The reference frame has shape {reference.shape}, the frames of "

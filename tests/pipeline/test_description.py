@@ -116,12 +116,6 @@ def test_texts_of_parameters_become_values() -> None:
     assert complete.retrieve.parameters["background_order"] == 3
 
 
-def test_modality_without_engine_is_refused_by_name() -> None:
-    acquisition = recording("chromatic")
-    with pytest.raises(ModalityError, match="chromatic"):
-        Pipeline().complete(acquisition)
-
-
 def test_unknown_modality_asks_which_it_is() -> None:
     with pytest.raises(ModalityError, match="Say which it is with modality="):
         Pipeline().complete(recording(None))

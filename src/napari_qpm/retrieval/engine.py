@@ -11,7 +11,13 @@ from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
 from napari_qpm.parameters import Parameters as EngineParameters
 
-__all__ = ["Background", "PhaseEngine", "PhaseParameters", "Unwrapping"]
+__all__ = [
+    "Background",
+    "BackgroundParameters",
+    "PhaseEngine",
+    "PhaseParameters",
+    "Unwrapping",
+]
 
 
 class Unwrapping(StrEnum):
@@ -42,15 +48,9 @@ class Background(StrEnum):
     """Zernike polynomials up to the order, on the disk around the frame."""
 
 
-class PhaseParameters(Parameters):
-    """What every classical engine does after it has a complex field."""
+class BackgroundParameters(Parameters):
+    """What every classical engine does after it has an unwrapped phase."""
 
-    unwrapping: Unwrapping = Field(
-        Unwrapping.AUTO,
-        title="Unwrapping",
-        description="How 2 pi steps are removed. Auto takes the fast path where it is "
-        "exact and the quality-guided one elsewhere.",
-    )
     background: Background = Field(
         Background.QUADRATIC,
         title="Background",
@@ -63,6 +63,17 @@ class PhaseParameters(Parameters):
         le=8,
         title="Background order",
         description="Highest order of a Legendre or Zernike background.",
+    )
+
+
+class PhaseParameters(BackgroundParameters):
+    """What every classical engine does after it has a complex field."""
+
+    unwrapping: Unwrapping = Field(
+        Unwrapping.AUTO,
+        title="Unwrapping",
+        description="How 2 pi steps are removed. Auto takes the fast path where it is "
+        "exact and the quality-guided one elsewhere.",
     )
 
 

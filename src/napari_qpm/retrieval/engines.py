@@ -3,7 +3,6 @@
 from typing import Any
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.errors import ModalityError
 from napari_qpm.registry import Entry, Registry
 from napari_qpm.retrieval.engine import PhaseEngine
 
@@ -49,6 +48,27 @@ PHASE_ENGINES = Registry(
         "Three or more interferograms with any phase steps, found in the frames.",
     ),
     Entry(
+        "tie",
+        "Transport of intensity",
+        "napari_qpm.retrieval.intensity_engine:TransportEngine",
+        "through-focus",
+        "Phase from how the light changes between two planes or more.",
+    ),
+    Entry(
+        "tie-rgb",
+        "Transport of intensity (colours)",
+        "napari_qpm.retrieval.intensity_engine:ColourTransportEngine",
+        "chromatic",
+        "Takes red, green and blue, which focus apart, for three planes.",
+    ),
+    Entry(
+        "wiener-rgb",
+        "Weak-phase filter (colours)",
+        "napari_qpm.retrieval.colour_wiener_engine:ColourWienerEngine",
+        "chromatic",
+        "For thin cells (below 1 rad) far from focus; keeps the rings of diffraction.",
+    ),
+    Entry(
         "as-is",
         "Phase as recorded",
         "napari_qpm.retrieval.as_is_engine:AsIsEngine",
@@ -61,15 +81,7 @@ PHASE_ENGINES = Registry(
 def default_engine(acquisition: Acquisition) -> str:
     """Return the name of the default engine for a recording."""
     modality = acquisition.require_modality()
-    fitting = PHASE_ENGINES.for_modality(modality.value)
-    if not fitting:
-        available = sorted({entry.modality for entry in PHASE_ENGINES})
-        raise ModalityError(
-            f"{acquisition.name!r} is a {modality.value} recording, and no engine "
-            f"retrieves phase from those yet. Engines exist for: "
-            f"{', '.join(available)}."
-        )
-    return fitting[0].name
+    return PHASE_ENGINES.for_modality(modality.value)[0].name
 
 
 def make_phase_engine(name: str, **parameters: Any) -> PhaseEngine:

@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval._surface_kernels import scratch, subtract_surface
 from napari_qpm.retrieval.background import (
+    Surface,
     fit_background,
     fit_wrapped_slopes,
 )
-from napari_qpm.retrieval.engine import Background, PhaseParameters
+from napari_qpm.retrieval.engine import (
+    Background,
+    BackgroundParameters,
+    PhaseParameters,
+)
 from napari_qpm.retrieval.unwrapping import unwrap
 
-__all__ = ["Finished", "finish_phase"]
+__all__ = ["Finished", "finish_phase", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,30 @@ def _finish_frame(
         "residues": unwrapped.n_residues,
         "steep_share": unwrapped.steep_share,
     }
+    phase, found = flatten(unwrapped.phase, parameters, removed=removed)
+    return phase, note | found
+
+
+def flatten(
+    phase: NDArray[np.float32],
+    parameters: BackgroundParameters,
+    *,
+    removed: Surface | None = None,
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Subtract the background of an unwrapped phase ``(Y, X)`` in place.
+
+    Returns
+    -------
+    phase
+        The same array.
+    note
+        Share and noise of the background, and a warning where it is doubtful.
+    """
+    model = parameters.background
     if model is Background.NONE:
-        return unwrapped.phase, note
-    fit = fit_background(
-        unwrapped.phase, model, parameters.background_order, removed=removed
-    )
-    note |= {
+        return phase, {}
+    fit = fit_background(phase, model, parameters.background_order, removed=removed)
+    note: dict[str, Any] = {
         "background_share": fit.share,
         "background_noise_rad": fit.noise,
         "background_condition": fit.condition,
@@ -104,5 +127,4 @@ def _finish_frame(
             f"field looks empty and varies by {fit.noise:.2f} rad after the fit. Use a "
             "reference frame of an empty field, or another background model."
         )
-    phase = unwrapped.phase
     return subtract_surface(phase, fit.surface, wrap=False, out=phase), note

@@ -20,7 +20,12 @@ from napari_qpm.acquisition import (
     PhaseUnit,
     ReferenceWave,
 )
-from napari_qpm.physics import coefficient_matrix, detector_for, model_for
+from napari_qpm.physics import (
+    ChromaticBrightfield,
+    coefficient_matrix,
+    detector_for,
+    model_for,
+)
 from napari_qpm.physics.legendre import legendre_surface
 from napari_qpm.specimens._scenes import Scene
 from napari_qpm.specimens._settings import SampleSettings
@@ -151,6 +156,8 @@ def record_with(
     overruled = {f for f, name in SETTINGS.items() if name in chosen}
     if not settings.background:
         overruled |= {"background_rad", "unevenness"}
+    # The colours' foci are those of the sample's focus curve.
+    overruled.add("focus_um")
     facts = instrument.to_dict()
     given = {name: value for name, value in facts.items() if name not in overruled}
     stated = _stated(modality, settings).to_dict()
@@ -184,7 +191,22 @@ def _stated(modality: Modality, s: SampleSettings) -> Instrument:
         facts["polarization_layout"] = s.layout
         facts["handedness"] = s.handedness
         facts["reference_wave"] = ReferenceWave.SEPARATE
+    if modality is Modality.CHROMATIC:
+        facts["focus_um"] = _colour_focus(s)
     return Instrument(bit_depth=BENCHES[modality].bit_depth, **facts)
+
+
+def _colour_focus(s: SampleSettings) -> tuple[float, ...]:
+    """Return where red, green and blue focus in the medium [um], as a bead tells it."""
+    model = ChromaticBrightfield(
+        (16, 16),
+        na=s.numerical_aperture,
+        pixel_um=s.pixel_size_um,
+        focus_curve_um=s.focus_curve_um,
+    )
+    like = torch.zeros(1, 16, 16)
+    focus = (model.channel_weights(like) * model.focus_um(like)[:, None]).sum(-1)[0]
+    return tuple(round(float(z) * s.medium_index, 4) for z in focus)
 
 
 def _completed(modality: Modality, s: SampleSettings, known: Instrument) -> Instrument:

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
-from napari_qpm.acquisition import ArraySource
+from napari_qpm.acquisition import ArraySource, Modality
 from napari_qpm.errors import UnknownNameError
-from napari_qpm.io import open_acquisition
+from napari_qpm.io import is_ours, open_acquisition
 from napari_qpm.io.channels import choose_channel
 
 
@@ -70,6 +71,18 @@ def test_the_user_chooses_by_name_or_number(mixed):
         np.testing.assert_array_equal(first[0], mixed[0, 2])
     with pytest.raises(UnknownNameError, match="DAPI"):
         chosen(mixed, ("DAPI", "QPM", "GFP"), "RFP")
+
+
+def test_the_channel_of_a_mixed_ome_tiff_is_found_and_can_be_named(tmp_path, mixed):
+    path = tmp_path / "mixed.ome.tif"
+    names = {"axes": "TCYX", "Channel": {"Name": ["GFP", "camera 2", "DAPI"]}}
+    tifffile.imwrite(path, mixed, photometric="minisblack", metadata=names)
+    acquisition = open_acquisition(path)
+    assert acquisition.modality is Modality.OFF_AXIS
+    np.testing.assert_array_equal(acquisition.read(1)[0], mixed[1, 1])
+    assert is_ours(path)
+    other = open_acquisition(path, channel="DAPI")
+    np.testing.assert_array_equal(other.read(1)[0], mixed[1, 2])
 
 
 def test_a_sidecar_names_the_channel(tmp_path, mixed):

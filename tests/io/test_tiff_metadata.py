@@ -128,7 +128,7 @@ def test_damaged_ome_xml_is_ignored_with_a_note(tmp_path):
 
 
 def test_micromanager_keys_in_any_spelling_are_taken(tmp_path):
-    from napari_qpm.io.tiff_metadata import instrument_from_tiff
+    from napari_qpm.io.tiff_metadata import facts_from_tiff
 
     class Tag:
         value = '{"PixelSizeUm": 0.34, "BitDepth": "12", "ROI": "101-50-640-480"}'
@@ -144,8 +144,8 @@ def test_micromanager_keys_in_any_spelling_are_taken(tmp_path):
         micromanager_metadata = {"Summary": {"Interval_ms": 2000}}  # noqa: RUF012
         is_ome = is_imagej = is_shaped = False
 
-    instrument, _ = instrument_from_tiff(File(), 0)
-    assert instrument == {
+    facts = facts_from_tiff(File(), 0)
+    assert facts.instrument == {
         "pixel_size_um": 0.34,
         "bit_depth": 12,
         "frame_interval_s": 2.0,

@@ -29,6 +29,8 @@ class FrameAxes:
         What was assumed.
     n_complete
         Frames that the file really holds, when it is cut short.
+    position_axis, position
+        Axis that counts fields of view, and which of them these axes are of.
     """
 
     sizes: tuple[int, ...]
@@ -36,6 +38,8 @@ class FrameAxes:
     channel_axis: int | None
     notes: tuple[str, ...] = ()
     n_complete: int | None = None
+    position_axis: int | None = None
+    position: int = 0
 
     @property
     def n_frames(self) -> int:
@@ -50,12 +54,15 @@ class FrameAxes:
 
     def index(self, t: int, c: int) -> tuple[int, ...]:
         """Return the position of frame `t`, channel `c` along the leading axes."""
-        position = [0] * len(self.sizes)
-        if self.frame_axis is not None:
-            position[self.frame_axis] = t
-        if self.channel_axis is not None:
-            position[self.channel_axis] = c
-        return tuple(position)
+        place = [0] * len(self.sizes)
+        for axis, number in (
+            (self.position_axis, self.position),
+            (self.frame_axis, t),
+            (self.channel_axis, c),
+        ):
+            if axis is not None:
+                place[axis] = number
+        return tuple(place)
 
     def ravel(self, t: int, c: int) -> int:
         """Return the number of the page that holds frame `t`, channel `c`."""
@@ -76,7 +83,12 @@ class FrameAxes:
 
 
 def plan_axes(
-    letters: str, sizes: tuple[int, ...], *, planes: bool, path: Path
+    letters: str,
+    sizes: tuple[int, ...],
+    *,
+    planes: bool,
+    path: Path,
+    position: int | None = None,
 ) -> FrameAxes:
     """Return the roles of the axes in front of Y and X.
 
@@ -90,13 +102,18 @@ def plan_axes(
         Whether Z counts channels (through-focus recordings) and not frames.
     path
         File, for messages.
+    position
+        Which field of view, where the axis R counts those; else R counts frames.
 
     Raises
     ------
     LayoutError
         More axes are longer than one than frames and channels can hold.
     """
-    long = {k: letter for k, letter in enumerate(letters) if sizes[k] > 1}
+    fields = letters.find("R") if position is not None else -1
+    long = {
+        k: letter for k, letter in enumerate(letters) if sizes[k] > 1 and k != fields
+    }
     roles: dict[str, int | None] = {"frame": None, "channel": None}
     notes: list[str] = []
 
@@ -124,7 +141,10 @@ def plan_axes(
             "they are shown as frames. For planes along the optical axis open it with "
             "modality='through-focus'."
         )
-    return FrameAxes(tuple(sizes), roles["frame"], roles["channel"], tuple(notes))
+    axes = FrameAxes(tuple(sizes), roles["frame"], roles["channel"], tuple(notes))
+    if fields < 0:
+        return axes
+    return replace(axes, position_axis=fields, position=position or 0)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ SMALL = {
     "super-prnet": {"in_channels": 1, "range_rad": 6.0},
     "u-net": {"in_channels": 1, "width": 2},
     "sparse-mask": {"in_channels": 1, "width": 4},
+    "dm-qpmnet": {"in_channels": 1, "width": 2, "inputs": "phase"},
 }
 
 

@@ -12,6 +12,12 @@ from napari_qpm.networks.connections import (
     network_cost,
     prune,
 )
+from napari_qpm.networks.dm_qpmnet import (
+    DMQPMNet,
+    FusionKind,
+    InputMode,
+    input_channels,
+)
 from napari_qpm.networks.heterodyne import (
     Octant,
     heterodyne,
@@ -27,6 +33,9 @@ __all__ = [
     "Connection",
     "ConnectionMask",
     "Cost",
+    "DMQPMNet",
+    "FusionKind",
+    "InputMode",
     "MobileNetV2Encoder",
     "NasPRNet",
     "Octant",
@@ -35,6 +44,7 @@ __all__ = [
     "UNet",
     "connection_cost",
     "heterodyne",
+    "input_channels",
     "nearest_disturbance",
     "network_cost",
     "normalise_frames",

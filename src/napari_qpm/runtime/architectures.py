@@ -44,6 +44,12 @@ ARCHITECTURES = Registry(
         "napari_qpm.networks.sparse_mask:SparseMaskNet",
         summary="Dense decoder of one depth, from coarse to fine.",
     ),
+    Entry(
+        "dm-qpmnet",
+        "DM-QPMNet",
+        "napari_qpm.networks.dm_qpmnet:DMQPMNet",
+        summary="Cells from polarization angles and phase, or from either.",
+    ),
 )
 _WIDTH_NAMES = {"sparse-mask": "depth"}
 """What the network itself calls ``width``."""
@@ -54,6 +60,7 @@ _ACTIVATION_BYTES = {
     "super-prnet": {"onnx": 330, "torch": 370},
     "u-net": {"onnx": 2100, "torch": 2250},
     "sparse-mask": {"onnx": 930, "torch": 900},
+    "dm-qpmnet": {"onnx": 2600, "torch": 2900},
 }
 _REFERENCE_WIDTH = 64
 
@@ -79,8 +86,8 @@ def make_network(architecture: str, config: Mapping[str, Any]) -> "nn.Module":
     architecture
         Key of `ARCHITECTURES`.
     config
-        ``in_channels``, ``range_rad``, ``connections`` (as ``"E3->D2"``; absent = all)
-        and ``width``, as far as the architecture has them.
+        What the network's class takes; ``width`` is the same for all, and the
+        ``connections`` of NAS-PRNet are names such as ``"E3->D2"`` (absent = all).
 
     Raises
     ------

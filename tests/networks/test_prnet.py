@@ -9,6 +9,7 @@ from napari_qpm.networks import (
     SuperPRNet,
     network_cost,
 )
+from napari_qpm.networks.prnet import PhaseHead
 
 INSTANCE = (
     "E2->D1 E4->D1 E5->D1 E7->D1 G->D1 D2->D1 D3->D1 D6->D1 D8->D1 E1->D2 E3->D2 "
@@ -201,3 +202,31 @@ def test_the_same_seed_gives_the_same_network():
         torch.manual_seed(5)
         networks.append(NasPRNet(ConnectionMask.of("E1->D1")))
     assert same_bits(*networks)
+
+
+def test_training_brings_an_answer_of_nothing_back_to_a_faint_cell():
+    head = PhaseHead(1, kernel=1)
+    with torch.no_grad():
+        head.convolution.weight.fill_(1.0)
+        head.convolution.bias.fill_(0.0)
+    below = torch.full((1, 1, 4, 4), -0.5, requires_grad=True)
+    answer = head(below, (8, 8))
+    assert not answer.any()
+    (answer - 0.1).square().sum().backward()
+    assert (below.grad < 0).all()
+
+
+def test_training_leaves_an_empty_field_alone():
+    head = PhaseHead(1, kernel=1)
+    below = torch.full((1, 1, 4, 4), -50.0, requires_grad=True)
+    head.convolution.weight.data.fill_(1.0)
+    head(below, (8, 8)).sum().backward()
+    assert not below.grad.any()
+
+
+def test_the_range_is_the_same_in_training_and_in_use():
+    head = PhaseHead(1, kernel=1)
+    head.convolution.weight.data.fill_(1.0)
+    features = torch.linspace(-3, 9, 16).reshape(1, 1, 4, 4)
+    trained = head(features, (4, 4))
+    torch.testing.assert_close(trained, head.eval()(features, (4, 4)))

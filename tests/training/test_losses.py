@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_qpm.training.losses import MixedGradientError
+from napari_qpm.training.losses import MixedGradientError, root_error
 
 
 def test_equal_maps_cost_nothing():
@@ -39,3 +39,9 @@ def test_flat_output_has_a_finite_gradient():
     sum(terms).backward()
     assert output.grad is not None
     assert bool(torch.isfinite(output.grad).all())
+
+
+def test_a_faint_cell_taken_for_empty_weighs_more_than_the_same_error_in_a_thick_one():
+    faint = root_error(torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.05))
+    thick = root_error(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.65))
+    assert 15 < float(faint / thick) < 25

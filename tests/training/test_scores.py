@@ -37,3 +37,12 @@ def test_equal_maps_score_perfectly():
     scores = map_scores(target, target, range_rad=12.0)
     assert scores["ssim"] == pytest.approx(1)
     assert scores["psnr_db"] > 100
+
+
+def test_one_map_that_went_wrong_does_not_rule_the_mean_of_the_maps_scores():
+    target = torch.zeros(4, 1, 16, 16)
+    output = torch.full_like(target, 0.01)
+    output[0] = 1.0
+    scores = map_scores(output, target, 12.0)
+    assert scores["mean_psnr_db"] == pytest.approx(30, abs=1e-3)
+    assert scores["psnr_db"] == pytest.approx(6, abs=0.1)

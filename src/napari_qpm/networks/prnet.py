@@ -59,7 +59,32 @@ class PhaseHead(nn.Module):
 
     def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
         """Return ``(N, 1, *size)``."""
-        return functional.relu6(resize(self.convolution(features), size)) / 6
+        drawn = resize(self.convolution(features), size)
+        if not self.training:
+            return functional.relu6(drawn) / 6
+        result: Tensor = _Returning.apply(drawn)  # type: ignore[no-untyped-call]
+        return result / 6
+
+
+class _Returning(torch.autograd.Function):
+    """ReLU6 whose gradient brings back what lies outside of its range.
+
+    ReLU6 itself passes none there: a network that once calls a faint cell empty would
+    never hear that it is not.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, drawn: Tensor) -> Tensor:
+        """Return the values clamped to 0 to 6."""
+        ctx.save_for_backward(drawn)
+        return drawn.clamp(0, 6)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        """Return the gradient, but where it leads further out."""
+        (drawn,) = ctx.saved_tensors
+        leads_out = ((drawn < 0) & (slope > 0)) | ((drawn > 6) & (slope < 0))
+        return slope.masked_fill(leads_out, 0.0)
 
 
 class _PhaseNet(nn.Module, abc.ABC):

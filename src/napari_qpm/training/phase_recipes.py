@@ -19,7 +19,7 @@ from napari_qpm.networks import (
     network_cost,
 )
 from napari_qpm.training.holograms import HologramDomain, HologramStream
-from napari_qpm.training.losses import MixedGradientError
+from napari_qpm.training.losses import MixedGradientError, root_error
 from napari_qpm.training.recipe import Batch, Stream, TrainerSettings
 from napari_qpm.training.scores import map_scores
 
@@ -51,12 +51,16 @@ class _PhaseRecipe:
         How to train, and on what.
     gradient_weight
         Of the gradient term of MixGE.
+    root_weight
+        Of the error of the maps' square roots, which minds faint cells; none as
+        published.
     """
 
     trainer: TrainerSettings = field(default_factory=TrainerSettings)
     domain: HologramDomain = field(default_factory=HologramDomain)
     gradient_weight: float = 0.1
-    score_name: ClassVar[str] = "psnr_db"
+    root_weight: float = 0.0
+    score_name: ClassVar[str] = "mean_psnr_db"
 
     def config(self) -> dict[str, Any]:
         """Return all settings, serialisable."""
@@ -76,12 +80,15 @@ class _PhaseRecipe:
         return [{"params": decaying}, {"params": others, "weight_decay": 0.0}]
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Return the two terms of MixGE."""
+        """Return the two terms of MixGE, and that of the roots."""
         output = network(batch.inputs).float()
         squared, gradient = MixedGradientError(self.gradient_weight)(
             output, batch.target
         )
-        return {"mse": squared, "gradient": gradient}
+        terms = {"mse": squared, "gradient": gradient}
+        if self.root_weight:
+            terms["root"] = self.root_weight * root_error(output, batch.target)
+        return terms
 
     def after_step(self, network: nn.Module) -> None:
         """Nothing to do."""

@@ -3,6 +3,7 @@ from enum import StrEnum
 import pytest
 from pydantic import Field
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
+from superqt import QLabeledDoubleSlider
 
 from napari_qpm.parameters import Parameters
 from napari_qpm.registry import Registry
@@ -139,3 +140,16 @@ def test_a_choice_that_is_gone_is_kept_and_named(qtbot):
     qtbot.addWidget(form)
     assert form.values() == {"model": "deleted"}
     assert form.findChild(QComboBox, "model").currentText() == "deleted (not found)"
+
+
+def test_focus_is_a_slider_that_tells_every_move(qtbot):
+    from napari_qpm.retrieval.refocusing import RefocusParameters
+
+    form = ParameterForm(RefocusParameters)
+    qtbot.addWidget(form)
+    told = []
+    form.values_changed.connect(told.append)
+    slider = form.findChild(QLabeledDoubleSlider, "refocus_um")
+    slider.setValue(-12.5)
+    assert told[-1]["refocus_um"] == -12.5
+    assert (slider.minimum(), slider.maximum()) == (-100, 100)

@@ -65,7 +65,9 @@ class Checks:
         """Return what each check sees and cannot see, one line each."""
         lines = [check.describe() for check in self]
         if self.residual is None:
-            lines.insert(0, "Residual: there is no raw frame to compare with.")
+            lines.insert(
+                0, "Residual: there is no raw frame of this plane to compare with."
+            )
         return "\n".join(lines)
 
 
@@ -93,7 +95,7 @@ def check_frame(
     image = phase_map.read(t)
     frame = (
         residual_frame(acquisition, phase_map, t)
-        if has_frame_model(acquisition)
+        if has_frame_model(acquisition, phase_map)
         else None
     )
     misfit = _own_misfit(phase_map, t) if frame is None else frame.misfit_rad

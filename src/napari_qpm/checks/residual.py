@@ -121,7 +121,8 @@ def residual(
     Raises
     ------
     ModalityError
-        The recording has no raw frame (it is phase already), or no model of it exists.
+        The recording has no raw frame (it is phase already, or it was refocused), or no
+        model of it exists.
     LayoutError
         Phase and recording have different numbers of frames, or the phase is not in
         radians.
@@ -135,6 +136,12 @@ def residual(
 
     phase_map = as_phase_map(acquisition, phase)
     _model_of(acquisition)
+    if _is_refocused(phase_map):
+        raise ModalityError(
+            f"The phase of {acquisition.name!r} was refocused: there is no raw frame "
+            "of that plane to compare with. Check the phase of the camera's plane "
+            "(refocus_um 0, no autofocus)."
+        )
     token = token or CancelToken()
     n_frames, (ny, nx) = acquisition.n_frames, acquisition.shape[2:]
     scores, floors = np.full((2, n_frames), np.nan)
@@ -264,9 +271,17 @@ def _of_array(acquisition: Acquisition, phase: Any) -> PhaseMap:
     return PhaseMap(phase=array, acquisition=acquisition, grid_scale=scale)
 
 
-def has_frame_model(acquisition: Acquisition) -> bool:
+def has_frame_model(acquisition: Acquisition, phase_map: PhaseMap) -> bool:
     """Return whether raw frames of this kind can be made again from a phase."""
-    return acquisition.modality in _MODELS
+    return acquisition.modality in _MODELS and not _is_refocused(phase_map)
+
+
+def _is_refocused(phase_map: PhaseMap) -> bool:
+    """Return whether the phase is that of another plane than the camera's."""
+    if any("focus_um" in notes for notes in phase_map.frame_notes):
+        return True
+    steps = [step.parameters for step in phase_map.history if step.name == "retrieve"]
+    return any(step.get("refocus_um") or step.get("autofocus") for step in steps)
 
 
 def _model_of(acquisition: Acquisition) -> Model:

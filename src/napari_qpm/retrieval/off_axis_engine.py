@@ -23,6 +23,7 @@ from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.object_sign import infer_sign
+from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 
 __all__ = [
     "FourierEngine",
@@ -71,7 +72,7 @@ class SidebandParameters(PhaseParameters):
     )
 
 
-class FourierParameters(SidebandParameters):
+class FourierParameters(SidebandParameters, RefocusParameters):
     """Parameters of the Fourier demodulation."""
 
     filter_shape: Filter = Field(
@@ -92,7 +93,7 @@ class FourierEngine:
     Parameters
     ----------
     parameters
-        Filter, grid, unwrapping and background.
+        Filter, grid, focus, unwrapping and background.
     """
 
     name: ClassVar[str] = "fourier"
@@ -133,18 +134,20 @@ class FourierEngine:
                 note.setdefault("problem", "The frame shows no fringes.")
             if "problem" in note:
                 wrapped[n] = np.nan
-        sign = acquisition.instrument.phase_sign or 1
-        finished = finish_phase(wrapped, self.parameters, sign=sign, token=token)
+        scale = self._demodulator(acquisition).scale
+        if (acquisition.instrument.phase_sign or 1) < 0:
+            np.negative(wrapped, out=wrapped)
+        wrapped, amplitude, foci = refocus(
+            wrapped, amplitude, acquisition, self.parameters, scale, token
+        )
+        finished = finish_phase(wrapped, self.parameters, token=token)
         return PhaseMap(
             phase=finished.phase,
             acquisition=acquisition,
-            grid_scale=self._demodulator(acquisition).scale,
-            wrapped=wrapped if sign > 0 else -wrapped,
+            grid_scale=scale,
+            wrapped=wrapped,
             amplitude=amplitude,
-            frame_notes=tuple(
-                found | raw
-                for found, raw in zip(finished.notes, raw_notes, strict=True)
-            ),
+            frame_notes=tuple(map(_together, finished.notes, foci, raw_notes)),
         )
 
     def _demodulator(self, acquisition: Acquisition) -> Demodulator:
@@ -212,6 +215,11 @@ def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisitio
         f"Sideband found at ({found[0]:+.4f}, {found[1]:+.4f}) cycles/px (y, x). "
         "Correct with sideband_cycles_per_px=(…)."
     )
+
+
+def _together(*notes: dict[str, Any]) -> dict[str, Any]:
+    """Return the notes of one frame; the last that says something is right."""
+    return {key: value for note in notes for key, value in note.items()}
 
 
 def _sample(acquisition: Acquisition) -> list[NDArray[Any]]:

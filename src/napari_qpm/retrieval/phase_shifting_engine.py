@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import Acquisition, Modality, PhaseMap
 from napari_qpm.errors import LayoutError
 from napari_qpm.jobs import CancelToken
-from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.four_step import subtract_phase
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.object_sign import infer_sign
 from napari_qpm.retrieval.phase_steps import PhaseSteps, StepFringes, find_steps
+from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 
 __all__ = ["PhaseShiftingEngine"]
 
@@ -31,16 +31,16 @@ class PhaseShiftingEngine:
     Parameters
     ----------
     parameters
-        Unwrapping and background.
+        Focus, unwrapping and background.
     """
 
     name: ClassVar[str] = "phase-shifting"
     title: ClassVar[str] = "Phase shifting"
     modality: ClassVar[Modality] = Modality.PHASE_SHIFTING
-    Parameters: ClassVar[type[PhaseParameters]] = PhaseParameters
+    Parameters: ClassVar[type[RefocusParameters]] = RefocusParameters
 
-    def __init__(self, parameters: PhaseParameters | None = None):
-        self.parameters = parameters or PhaseParameters()
+    def __init__(self, parameters: RefocusParameters | None = None):
+        self.parameters = parameters or RefocusParameters()
 
     def resolve(self, acquisition: Acquisition, token: CancelToken) -> Acquisition:
         """Return the acquisition with phase steps and sign found where unknown.
@@ -82,16 +82,22 @@ class PhaseShiftingEngine:
             fringes.append(seen)
             notes.append(note)
         wrapped = np.stack([seen.wrapped for seen in fringes])
-        sign = acquisition.instrument.phase_sign or 1
-        finished = finish_phase(wrapped, self.parameters, sign=sign, token=token)
+        if (acquisition.instrument.phase_sign or 1) < 0:
+            np.negative(wrapped, out=wrapped)
+        amplitude = np.stack([seen.amplitude for seen in fringes])
+        wrapped, amplitude, foci = refocus(
+            wrapped, amplitude, acquisition, self.parameters, (1.0, 1.0), token
+        )
+        finished = finish_phase(wrapped, self.parameters, token=token)
         return PhaseMap(
             phase=finished.phase,
             acquisition=acquisition,
-            wrapped=wrapped if sign > 0 else -wrapped,
-            amplitude=np.stack([seen.amplitude for seen in fringes]),
+            wrapped=wrapped,
+            amplitude=amplitude,
             quality=np.stack([seen.quality for seen in fringes]),
             frame_notes=tuple(
-                found | own for found, own in zip(finished.notes, notes, strict=True)
+                found | focus | own
+                for found, focus, own in zip(finished.notes, foci, notes, strict=True)
             ),
         )
 

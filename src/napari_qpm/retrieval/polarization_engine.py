@@ -35,6 +35,7 @@ from napari_qpm.retrieval.four_step import (
     wrapped_phase,
 )
 from napari_qpm.retrieval.object_sign import infer_sign
+from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 from napari_qpm.retrieval.unscattered import unscattered_fringes
 
 __all__ = ["FourStepEngine", "FourStepParameters"]
@@ -45,7 +46,7 @@ NOTABLE_SATURATION = 0.001
 """Saturated share of a frame from which a warning is due."""
 
 
-class FourStepParameters(PhaseParameters):
+class FourStepParameters(RefocusParameters):
     """Parameters of the four-step engine."""
 
     demosaicing: Demosaicing = Field(
@@ -70,7 +71,7 @@ class FourStepEngine:
     Parameters
     ----------
     parameters
-        Demosaicing, unwrapping and background.
+        Demosaicing, focus, unwrapping and background.
     """
 
     name: ClassVar[str] = "four-step"
@@ -115,13 +116,22 @@ class FourStepEngine:
             notes.append(self._read_frame(frame, acquisition, reference, found[n]))
         if phase_sign(acquisition) < 0:
             np.negative(found.wrapped, out=found.wrapped)
-        finished = finish_phase(found.wrapped, self.parameters, token=token)
-        merged = map(_merged, finished.notes, notes)
+        wrapped, amplitude, foci = refocus(
+            found.wrapped,
+            found.amplitude,
+            acquisition,
+            self.parameters,
+            (1.0, 1.0),
+            token,
+        )
+        finished = finish_phase(wrapped, self.parameters, token=token)
+        own = [note | focus for note, focus in zip(notes, foci, strict=True)]
+        merged = map(_merged, finished.notes, own)
         return PhaseMap(
             phase=finished.phase,
             acquisition=acquisition,
-            wrapped=found.wrapped,
-            amplitude=found.amplitude,
+            wrapped=wrapped,
+            amplitude=amplitude,
             quality=found.quality,
             frame_notes=tuple(merged),
             history=acquisition.history,

@@ -22,6 +22,7 @@ from napari_qpm.retrieval.off_axis_engine import (
     Grid,
     SidebandParameters,
 )
+from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 
 __all__ = ["QpretrieveEngine", "QpretrieveParameters"]
 
@@ -29,7 +30,7 @@ __all__ = ["QpretrieveEngine", "QpretrieveParameters"]
 _lock = threading.Lock()
 
 
-class QpretrieveParameters(SidebandParameters):
+class QpretrieveParameters(SidebandParameters, RefocusParameters):
     """Parameters passed on to qpretrieve."""
 
     padding: int = Field(
@@ -72,15 +73,24 @@ class QpretrieveEngine:
         field = self._field(frames[:, 0], acquisition)
         if acquisition.reference is not None:
             field = field / self._field(acquisition.reference, acquisition)
-        wrapped = np.angle(field).astype(np.float32)
         sign = acquisition.instrument.phase_sign or 1
-        finished = finish_phase(wrapped, self.parameters, sign=sign, token=token)
+        wrapped, amplitude, foci = refocus(
+            (sign * np.angle(field)).astype(np.float32),
+            np.abs(field).astype(np.float32),
+            acquisition,
+            self.parameters,
+            (1.0, 1.0),
+            token,
+        )
+        finished = finish_phase(wrapped, self.parameters, token=token)
         return PhaseMap(
             phase=finished.phase,
             acquisition=acquisition,
-            wrapped=sign * wrapped,
-            amplitude=np.abs(field).astype(np.float32),
-            frame_notes=finished.notes,
+            wrapped=wrapped,
+            amplitude=amplitude,
+            frame_notes=tuple(
+                found | focus for found, focus in zip(finished.notes, foci, strict=True)
+            ),
         )
 
     def _field(

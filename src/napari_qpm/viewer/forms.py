@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 import annotated_types
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
     QWidget,
 )
+from superqt import QLabeledDoubleSlider
 
 from napari_qpm.errors import QPMError
 from napari_qpm.parameters import Parameters
@@ -119,6 +120,24 @@ class _Number:
         self._given, self._shown = value, self.widget.value()
 
 
+class _Slider:
+    """A number that is found by trying: between its bounds, shown while one moves."""
+
+    def __init__(self, info: FieldInfo):
+        self.widget = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        low, high = _bounds(info)
+        self.widget.setDecimals(1)
+        self.widget.setRange(low, high)
+        self.widget.setSingleStep((high - low) / 400)
+        self.changed = self.widget.valueChanged
+
+    def get(self) -> float:
+        return round(float(self.widget.value()), 3)
+
+    def set(self, value: float) -> None:
+        self.widget.setValue(value)
+
+
 class _Text:
     """Whatever has no box of its own: free text, lists of numbers, optional values."""
 
@@ -146,7 +165,7 @@ class _Text:
             self.widget.setText(str(value))
 
 
-Editor = _Choice | _Flag | _Number | _Text
+Editor = _Choice | _Flag | _Number | _Slider | _Text
 
 
 class ParameterForm(QWidget):
@@ -250,7 +269,9 @@ def _make_editor(info: FieldInfo) -> Editor:
             box.setRange(-LARGEST, LARGEST)
             return _Number(box, info)
         if kind is float:
-            return _Number(FloatBox(), info)
+            extra = info.json_schema_extra
+            wants_slider = isinstance(extra, dict) and extra.get("slider")
+            return _Slider(info) if wants_slider else _Number(FloatBox(), info)
         if get_origin(kind) is not None and str(get_origin(kind)).endswith("Literal"):
             return _Choice(list(get_args(kind)))
     return _Text(is_optional)

@@ -82,11 +82,14 @@ UNWRAPPING_WORDS = {
 
 
 def unwrapping_in_words(notes: Mapping[str, object]) -> str:
-    """Return how a frame was unwrapped, from its notes; empty where they say none."""
+    """Return how a frame was unwrapped and refocused, from its notes, if they say."""
     told = UNWRAPPING_WORDS.get(str(notes.get("unwrapping")), "")
     n_residues = notes.get("residues")
     if told and isinstance(n_residues, int) and n_residues > 0:
         told += f" ({n_residues} ambiguous points)"
+    focus = notes.get("focus_um")
+    if isinstance(focus, int | float):
+        told = f"{told} Refocused by {focus:+.1f} µm.".strip()
     return told
 
 

@@ -14,8 +14,9 @@ from napari_qpm.networks import (
 from napari_qpm.training import RECIPES, make_recipe, train
 
 
-def test_both_recipes_are_listed():
-    assert [entry.name for entry in RECIPES] == ["nas-prnet", "nas-prnet-search"]
+def test_recipes_are_listed():
+    names = [entry.name for entry in RECIPES]
+    assert names[:2] == ["nas-prnet", "nas-prnet-search"]
     with pytest.raises(UnknownNameError, match="nas-prnet"):
         make_recipe("nas-prnett")
 

@@ -5,7 +5,13 @@ RECIPE --out FOLDER`` runs anywhere with torch, safetensors, NumPy and scikit-im
 """
 
 from napari_qpm.training.devices import pick_device
-from napari_qpm.training.recipe import Batch, Recipe, Stream, TrainerSettings
+from napari_qpm.training.recipe import (
+    Batch,
+    OptimizerKind,
+    Recipe,
+    Stream,
+    TrainerSettings,
+)
 from napari_qpm.training.recipes import RECIPES, make_recipe
 from napari_qpm.training.trainer import (
     StopReason,
@@ -16,6 +22,7 @@ from napari_qpm.training.trainer import (
 __all__ = [
     "RECIPES",
     "Batch",
+    "OptimizerKind",
     "Recipe",
     "StopReason",
     "Stream",

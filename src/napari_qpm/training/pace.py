@@ -7,6 +7,9 @@ import torch
 
 __all__ = ["StepClock", "learning_rate_at"]
 
+POWER = 0.9
+"""Of nnU-Net's polynomial schedule."""
+
 
 class StepClock:
     """Time of the parts of a step; exact only where it waits for the device."""
@@ -52,10 +55,17 @@ class StepClock:
 
 
 def learning_rate_at(
-    step: int, total: int, highest: float, lowest: float, warmup: int
+    step: int,
+    total: int,
+    highest: float,
+    lowest: float,
+    warmup: int,
+    *,
+    is_polynomial: bool = False,
 ) -> float:
-    """Return the learning rate: a linear rise, then a cosine down."""
+    """Return the learning rate: a linear rise, then a cosine or a power down."""
     if step < warmup:
         return highest * (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, total - warmup))
-    return lowest + (highest - lowest) * (1 + math.cos(math.pi * done)) / 2
+    share = (1 - done) ** POWER if is_polynomial else (1 + math.cos(math.pi * done)) / 2
+    return lowest + (highest - lowest) * share

@@ -1,15 +1,25 @@
 """What the trainer has to know of a network: data, loss, scores. One recipe each."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from napari_qpm.errors import ParameterError
+from napari_qpm.errors import ParameterError, UnknownNameError
 
-__all__ = ["Batch", "Recipe", "Stream", "TrainerSettings"]
+__all__ = ["Batch", "OptimizerKind", "Recipe", "Stream", "TrainerSettings"]
+
+
+class OptimizerKind(StrEnum):
+    """How weights follow the gradient, and the learning rate its schedule."""
+
+    ADAMW = "adamw"
+    """Adam with decoupled decay; after the rise, a cosine."""
+    SGD = "sgd"
+    """Nesterov's momentum 0.99; after the rise, nnU-Net's power 0.9 of what is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +32,12 @@ class TrainerSettings:
         Length of the schedule. A time budget shortens it, never lengthens it.
     batch_size
         Samples of a step.
+    optimizer
+        An `OptimizerKind`.
     learning_rate, final_learning_rate, warmup_steps
-        Linear rise to the first, then a cosine to the second.
+        Linear rise to the first, then down to the second as the optimizer says.
     weight_decay
-        Of AdamW; a recipe may exempt parameters.
+        A recipe may exempt parameters.
     ema_decay
         Of the running average of the weights that is validated and kept; 0 = none.
     clip_norm
@@ -40,6 +52,7 @@ class TrainerSettings:
 
     steps: int = 30_000
     batch_size: int = 16
+    optimizer: str = OptimizerKind.ADAMW
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     warmup_steps: int = 100
@@ -64,6 +77,10 @@ class TrainerSettings:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} is at least 1.")
+        known = [str(kind) for kind in OptimizerKind]
+        if str(self.optimizer) not in known:
+            raise UnknownNameError("optimizer", str(self.optimizer), known)
+        object.__setattr__(self, "optimizer", OptimizerKind(str(self.optimizer)))
         if not 0 <= self.ema_decay < 1:
             raise ParameterError(f"ema_decay is 0 to 1, not {self.ema_decay}.")
         if self.learning_rate <= 0 or self.clip_norm <= 0:
@@ -125,7 +142,7 @@ class Recipe(Protocol):
         ...
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Return groups for AdamW.
+        """Return groups for the optimizer.
 
         ``lr_factor`` scales the learning rate of one, and ``waiting_share`` of the
         schedule it stays as it is.

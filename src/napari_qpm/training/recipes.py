@@ -25,6 +25,20 @@ RECIPES = Registry(
         "off-axis",
         "Find the connections of NAS-PRNet.",
     ),
+    Entry(
+        "dm-qpmnet",
+        "DM-QPMNet",
+        "napari_qpm.training.segmentation_recipes:DMQPMNetRecipe",
+        "polarization",
+        "Cells from four polarization angles and their phase.",
+    ),
+    Entry(
+        "dm-qpmnet-phase",
+        "DM-QPMNet for phase alone",
+        "napari_qpm.training.segmentation_recipes:DMQPMNetPhaseRecipe",
+        "",
+        "Cells from phase, of any microscope.",
+    ),
 )
 
 

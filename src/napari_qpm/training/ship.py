@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_qpm.errors import FileFormatError
+from napari_qpm.networks import input_channels
 from napari_qpm.runtime import Model
 from napari_qpm.runtime.architectures import make_network
 from napari_qpm.runtime.export import save_model
@@ -19,6 +20,9 @@ VALID_RANGES = ("period_px", "phase_rad", "size_px", "visibility", "background_r
 TILE = {"multiple": 32, "tile_px": 2048, "overlap_px": 256}
 """Large, as a network knows the level of a phase from all that it sees."""
 WITH_WIDTH = ("u-net", "sparse-mask")
+CELLS = ("dm-qpmnet", "dm-qpmnet-phase")
+"""Recipes of networks that find cells."""
+CELL_RANGES = ("size_px",)
 
 
 def export_training(
@@ -61,20 +65,13 @@ def export_training(
     training_folder = Path(training_folder)
     record = _record(training_folder)
     config = record["config"]
-    architecture, network_config = _network_of(config)
-    network = make_network(architecture, network_config)
+    described = (_cells if config["recipe"] in CELLS else _phase)(config)
+    network = make_network(described["architecture"], described["config"])
     load_weights(training_folder / BEST, network)
-    domain = config["domain"]
     fields = {
+        **described,
         "name": name,
         "title": title or name,
-        "kind": "phase",
-        "architecture": architecture,
-        "modality": "off-axis",
-        "config": network_config,
-        "preprocessing": {"input": domain["input"]},
-        "valid": {key: domain[key] for key in VALID_RANGES if key in domain},
-        "tile": TILE,
         "training": _history(record),
         "metrics": {"validation": record["best"]["scores"], **(metrics or {})},
     }
@@ -109,6 +106,45 @@ def _record(folder: Path) -> dict[str, Any]:
         "seconds": state["seconds"],
         "best": state["best"],
         "stopped": "still running when exported",
+    }
+
+
+def _phase(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a network that turns holograms into phase."""
+    architecture, network_config = _network_of(config)
+    domain = config["domain"]
+    return {
+        "kind": "phase",
+        "architecture": architecture,
+        "modality": "off-axis",
+        "config": network_config,
+        "preprocessing": {"input": domain["input"]},
+        "valid": {key: domain[key] for key in VALID_RANGES if key in domain},
+        "tile": TILE,
+    }
+
+
+def _cells(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a network that finds cells.
+
+    Tiles are as large as the samples were: what attention and norms make of an image
+    depends on its size.
+    """
+    domain = config["domain"]
+    names = ("inputs", "width", "fusion", "fusion_stage", "drop_angle", "has_instances")
+    channels = input_channels(config["inputs"], config["drop_angle"])
+    side = min(domain["shape"])
+    return {
+        "kind": "cells",
+        "architecture": "dm-qpmnet",
+        "modality": "" if channels == ("phase",) else "polarization",
+        "config": {
+            "in_channels": len(channels),
+            **{name: config[name] for name in names},
+        },
+        "preprocessing": {"input": ", ".join(channels), "channels": list(channels)},
+        "valid": {key: domain[key] for key in CELL_RANGES},
+        "tile": {"multiple": 32, "tile_px": side, "overlap_px": side // 2},
     }
 
 

@@ -91,10 +91,56 @@ def test_a_folder_without_images_says_what_is_readable(tmp_path):
         read_folder(tmp_path)
 
 
-def test_files_of_many_frames_are_refused(tmp_path, stack):
-    tifffile.imwrite(tmp_path / "series1.tif", stack)
-    with pytest.raises(LayoutError, match=r"series1\.tif holds several frames"):
+def test_each_stack_in_a_folder_is_a_field_of_view(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "series2.tif", stack[:2])
+    tifffile.imwrite(tmp_path / "series10.tif", stack[2:])
+    fields = read_folder(tmp_path)
+    assert [field.position for field in fields] == ["series2", "series10"]
+    np.testing.assert_array_equal(fields[1].source.read(7)[0], stack[9])
+
+
+def test_stacks_among_single_frames_are_refused(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "a1.tif", stack[0])
+    tifffile.imwrite(tmp_path / "a2.tif", stack)
+    with pytest.raises(LayoutError, match=r"a2\.tif holds several frames"):
         read_folder(tmp_path)
+
+
+def test_folders_of_frames_are_fields_of_view(tmp_path, stack):
+    for name, frames in (("Pos2", stack[:3]), ("Pos10", stack[3:5])):
+        (tmp_path / name).mkdir()
+        for k, frame in enumerate(frames):
+            png(tmp_path / name / f"{k}.png", frame)
+    first, second = read_folder(tmp_path)
+    assert (first.position, second.position) == ("Pos2", "Pos10")
+    np.testing.assert_array_equal(second.source.read(1)[0], stack[4])
+
+
+@pytest.mark.parametrize("pattern", ["{}", "{:03}deg", "pol_{}", "{}°"])
+def test_folders_named_by_angle_become_channels(tmp_path, make_angles, pattern):
+    frames = [make_angles(seed=t) for t in range(3)]
+    for c, angle in enumerate((0, 45, 90, 135)):
+        folder = tmp_path / pattern.format(angle)
+        folder.mkdir()
+        for t, images in enumerate(frames):
+            png(folder / f"{t:04}.png", images[c])
+    field = only(tmp_path)
+    assert field.modality is Modality.POLARIZATION
+    assert field.source.shape[:2] == (3, 4)
+    np.testing.assert_array_equal(field.source.read(2), frames[2])
+    (tmp_path / pattern.format(45) / "0001.png").unlink()
+    with pytest.raises(LayoutError, match="different numbers"):
+        read_folder(tmp_path)
+
+
+def test_single_images_of_micromanager_are_put_together_by_channel(tmp_path, stack):
+    for t, c in np.ndindex(5, 2):
+        name = f"img_channel{c:03}_position000_time{t:09}_z000.png"
+        png(tmp_path / name, stack[2 * t + c])
+    field = only(tmp_path)
+    assert field.source.shape == (5, 2, 64, 48)
+    assert field.channel_names == ("000", "001")
+    np.testing.assert_array_equal(field.source.read(3), stack[6:8])
 
 
 @pytest.mark.parametrize("pattern", ["{}", "cell_{:03}", "t1_I{}deg"])

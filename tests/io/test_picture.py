@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from napari_qpm.errors import FileFormatError
+from napari_qpm.io import open_acquisition
 from napari_qpm.io.picture import LOSSY_NOTE, read_picture
 
 GREY = np.random.default_rng(0).integers(0, 256, (20, 30)).astype(np.uint8)
@@ -37,10 +38,11 @@ def test_png_keeps_every_bit(tmp_path, dtype, pixels):
 @pytest.mark.parametrize("n_colours", [2, 4])
 def test_transparency_is_left_out_with_a_note(tmp_path, n_colours):
     pixels = np.dstack([COLOUR, GREY])[..., -n_colours:].copy()
-    field = read(written(tmp_path / "a.png", imagecodecs.png_encode, pixels))
-    assert field.source.shape[1] == n_colours - 1
-    np.testing.assert_array_equal(field.source.read(0)[0], pixels[..., 0])
-    assert "transparency" in field.notes[0]
+    path = written(tmp_path / "a.png", imagecodecs.png_encode, pixels)
+    acquisition = open_acquisition(path)
+    assert acquisition.shape[1] == n_colours - 1
+    np.testing.assert_array_equal(acquisition.read(0)[0], pixels[..., 0])
+    assert any("transparency" in note for note in acquisition.notes)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "really_a_jpeg.bmp"])

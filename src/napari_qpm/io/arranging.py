@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import FrameSource, Modality
 from napari_qpm.errors import LayoutError
+from napari_qpm.io.colour_mosaic import LevelledSource, describe_levels
 from napari_qpm.io.detect import (
     READY_LAYOUT,
     SONY_LAYOUT,
@@ -17,7 +18,25 @@ from napari_qpm.io.detect import (
 )
 from napari_qpm.io.field import ChannelSource, GroupedSource, UngroupedSource
 
-__all__ = ["arrange", "collapse_grey", "is_grey", "planes_as_frames"]
+__all__ = ["arrange", "collapse_grey", "drop_opacity", "is_grey", "planes_as_frames"]
+
+
+def drop_opacity(
+    source: FrameSource, first: NDArray[Any], notes: list[str]
+) -> tuple[FrameSource, NDArray[Any]]:
+    """Return channels without the last, their opacity, unless all four are angles.
+
+    Polarization cameras store their four angles in the place of colours and opacity.
+    """
+    n_channels = first.shape[0]
+    if n_channels not in (2, 4):
+        return source, first
+    if n_channels == 4 and not is_grey(first) and four_angle_layout(first) is not None:
+        notes.append("Its four channels are angles, not colours with opacity.")
+        return source, first
+    notes.append("The picture has a transparency channel, which is ignored.")
+    kept = tuple(range(n_channels - 1))
+    return ChannelSource(source, kept), first[:-1]
 
 
 def collapse_grey(
@@ -83,6 +102,9 @@ def arrange(
             f"(0, 45, 90, 135 degrees) are needed: {n_channels} found. Add the missing "
             "angle, or open the raw mosaic."
         )
+    if detection.colour_levels is not None:
+        notes.append(describe_levels(detection.colour_levels))
+        return LevelledSource(source, detection.colour_levels), SONY_LAYOUT
     is_mosaic = detection.modality is Modality.POLARIZATION
     if is_mosaic or n_frames == 1 or first.min() == first.max():
         return source, SONY_LAYOUT

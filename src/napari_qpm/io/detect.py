@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Modality
+from napari_qpm.io.colour_mosaic import Levels, colour_levels, levelled
 
 __all__ = ["SONY_LAYOUT", "Detection", "detect_modality", "four_angle_layout"]
 
@@ -53,6 +54,8 @@ class Detection:
         ``(fy, fx)`` of the fringes of a hologram [cycles/px], to about 0.01.
     layout
         Polarizer angles to assume for polarization data.
+    colour_levels
+        Of a colour polarization sensor, see `colour_mosaic`.
     confidence
         0 to 1: share of the fine structure of the frame that fits.
     """
@@ -61,6 +64,7 @@ class Detection:
     reason: str
     carrier: tuple[float, float] | None = None
     layout: tuple[int, int, int, int] | None = None
+    colour_levels: Levels | None = None
     confidence: float = 0.0
 
 
@@ -105,6 +109,9 @@ def _detect_single(image: NDArray[Any]) -> Detection:
         return Detection(None, "The frame is too small to recognise its kind.")
     if float(centre.max()) == float(centre.min()):
         return Detection(None, "The first frame is blank.")
+    colours = _find_colour_mosaic(image)
+    if colours is not None:
+        return colours
     spectrum = _TileSpectrum(centre)
     has_pattern = spectrum.noise < _MOST_NOISE
     found = _find_interference(centre, spectrum) if has_pattern else None
@@ -118,6 +125,25 @@ def _detect_single(image: NDArray[Any]) -> Detection:
         )
     return Detection(
         None, "It shows neither a polarizer mosaic nor one clear set of fringes."
+    )
+
+
+def _find_colour_mosaic(image: NDArray[Any]) -> Detection | None:
+    """Return a colour sensor behind polarizers: a mosaic once its colours are level."""
+    centre = _centre(image, step=4)
+    levels = colour_levels(centre)
+    if levels is None or not np.isfinite(centre).all():
+        return None
+    spectrum = _TileSpectrum(levelled(centre, levels))
+    mosaic = _find_mosaic(spectrum) if spectrum.noise < _MOST_NOISE else 0.0
+    if not mosaic or _is_bayer(centre, spectrum):
+        return None
+    return Detection(
+        Modality.POLARIZATION,
+        "Blocks of 2x2 polarizers alternate in colour.",
+        layout=SONY_LAYOUT,
+        colour_levels=levels,
+        confidence=mosaic,
     )
 
 
@@ -163,9 +189,9 @@ def _find_interference(
     return None
 
 
-def _centre(image: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the central crop, at even offsets so that a mosaic keeps its order."""
-    y, x = (max(0, (size - _CROP) // 4 * 2) for size in image.shape)
+def _centre(image: NDArray[Any], step: int = 2) -> NDArray[np.float32]:
+    """Return the central crop, at multiples of `step`: a mosaic keeps its order."""
+    y, x = (max(0, (size - _CROP) // (2 * step) * step) for size in image.shape)
     return image[y : y + _CROP, x : x + _CROP].astype(np.float32)
 
 

@@ -38,6 +38,8 @@ class RawField:
         Of the channels, when the file states them.
     times_s
         Time of every frame [s], when the file states it.
+    has_opacity
+        Whether the last of two or four channels is stored as opacity.
     is_planar
         Whether channels are colour planes one after the other, as tifffile stores any
         stack of three or four frames unless told otherwise.
@@ -52,6 +54,7 @@ class RawField:
     reference: NDArray[Any] | None = None
     channel_names: tuple[str, ...] = ()
     times_s: tuple[float, ...] = ()
+    has_opacity: bool = False
     is_planar: bool = False
 
 

@@ -1,10 +1,11 @@
-"""Folders of numbered frames, or of images named by polarizer angle.
+"""Folders of numbered frames, of images named by polarizer angle, or of stacks.
 
 Frames come in natural order (2 before 10). Gaps in the numbers are told, never closed
 silently, and every header is checked at opening, so that a frame of another size is
 named at once.
 """
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import FrameSource, Modality
 from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io.angle_names import ANGLES, natural_key, order_by_angle
 from napari_qpm.io.field import GroupedSource, RawField
+from napari_qpm.io.frame_names import group_channels
+from napari_qpm.io.koala import koala_times, preview_problem
+from napari_qpm.io.plausible import require_plausible
 
-__all__ = ["FolderSource", "natural_key", "read_folder"]
+__all__ = ["FolderSource", "read_folder"]
 
-_ANGLES = (0, 45, 90, 135)
-_ANGLE_NAME = re.compile(r"^(.*?)(0|00|000|45|045|90|090|135)(?:deg)?$", re.IGNORECASE)
 _FRAME_SUFFIXES = {
     ".tif",
     ".tiff",
@@ -30,13 +33,8 @@ _FRAME_SUFFIXES = {
     ".jpeg",
     ".bmp",
     ".npy",
+    ".bin",
 }
-
-
-def natural_key(path: Path) -> list[Any]:
-    """Return a sort key that puts frame2 before frame10."""
-    parts = re.split(r"(\d+)", path.stem.lower())
-    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 class FolderSource:
@@ -81,56 +79,137 @@ class FolderSource:
         return frame
 
 
-def read_folder(path: Path, skip: Sequence[Path] = ()) -> list[RawField]:
-    """Return the one field of view of a folder of frames.
+def read_folder(
+    path: Path, skip: Sequence[Path] = (), planes: bool = False
+) -> list[RawField]:
+    """Return the fields of view of a folder of frames.
+
+    A folder of stacks holds one field of view in each, and so does a folder of folders
+    of frames, unless these are named by angle.
 
     Parameters
     ----------
     path
-        The folder; its subfolders are not searched.
+        The folder.
     skip
         Files that are no frames.
+    planes
+        Whether a Z axis of stacks counts channels.
 
     Raises
     ------
     FileFormatError
         The folder holds no images.
     LayoutError
-        Images of different size or type, files of several frames, a missing angle.
+        Images of different size or type, a missing angle.
     """
-    images, others = _frame_files(path, {p.absolute() for p in skip})
+    hidden = {p.absolute() for p in skip}
+    if not _images(path, hidden):
+        return _read_subfolders(path, hidden)
+    images, others = _frame_files(path, hidden)
+    if _is_stack(images[0]):
+        return _read_stacks(images, planes)
+    return [_read_frames(path, images, others)]
+
+
+def _read_frames(
+    path: Path, images: list[Path], others: Sequence[Path] = ()
+) -> RawField:
+    """Return the one field of view of single-frame files."""
     first = _open_frame(images[0])
     source = _checked_source(images)
     notes = list(first.notes)
     if others:
         notes.append(f"Not used as frames: {_listed([p.name for p in others])}.")
-    by_angle = _angle_order(path, images)
+    by_angle = order_by_angle(path, images)
     if by_angle is not None:
-        ordered = FolderSource(by_angle, source.shape[1:], source.dtype)
-        notes.append("The polarizer angles are taken from the file names.")
-        return [
-            RawField(
-                source=GroupedSource(ordered, 4),
-                reader="folder",
-                instrument={**first.instrument, "polarization_layout": _ANGLES},
-                notes=tuple(notes),
-                modality=Modality.POLARIZATION,
-            )
-        ]
-    notes += _gap_notes(images)
-    return [
-        RawField(
-            source=source,
-            reader="folder",
-            instrument=first.instrument,
-            notes=tuple(notes),
+        return _angles(by_angle, source, first, notes)
+    ordered, names = group_channels(images)
+    if names:
+        frames = FolderSource(ordered, source.shape[1:], source.dtype)
+        source = GroupedSource(frames, len(names))
+    else:
+        notes += _gap_notes(images)
+    return RawField(
+        source=source,
+        reader="folder" if first.modality is None else f"folder, {first.reader}",
+        instrument=first.instrument,
+        notes=tuple(notes),
+        modality=first.modality,
+        channel_names=names,
+        has_opacity=first.has_opacity,
+        times_s=koala_times(path, images),
+    )
+
+
+def _angles(
+    files: Sequence[Path], source: FrameSource, first: RawField, notes: list[str]
+) -> RawField:
+    ordered = FolderSource(files, source.shape[1:], source.dtype)
+    notes.append("The polarizer angles are taken from the file names.")
+    return RawField(
+        source=GroupedSource(ordered, len(ANGLES)),
+        reader="folder",
+        instrument={**first.instrument, "polarization_layout": ANGLES},
+        notes=tuple(notes),
+        modality=Modality.POLARIZATION,
+    )
+
+
+def _read_subfolders(path: Path, hidden: set[Path]) -> list[RawField]:
+    """Return folders inside as angles of one field of view, or as one each."""
+    inside = [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    folders = sorted((p for p in inside if _images(p, hidden)), key=natural_key)
+    if not folders:
+        raise FileFormatError(
+            f"The folder {path} holds no images to read "
+            f"({', '.join(sorted(_FRAME_SUFFIXES))}). Choose the folder of frames."
         )
+    by_angle = order_by_angle(path, folders) if len(folders) == len(ANGLES) else None
+    if by_angle is None:
+        return [
+            dataclasses.replace(field, position=f"{p.name} {field.position}".strip())
+            for p in folders
+            for field in read_folder(p, tuple(hidden))
+        ]
+    series = [_frame_files(p, hidden)[0] for p in by_angle]
+    counts = [len(files) for files in series]
+    if len(set(counts)) > 1:
+        listed = ", ".join(
+            f"{p.name}: {n}" for p, n in zip(by_angle, counts, strict=True)
+        )
+        raise LayoutError(
+            f"The folders of polarizer angles in {path} hold different numbers of "
+            f"images ({listed}). Remove the incomplete frames."
+        )
+    files = [file for frame in zip(*series, strict=True) for file in frame]
+    return [_angles(files, _checked_source(files), _open_frame(files[0]), [])]
+
+
+def _is_stack(file: Path) -> bool:
+    fields = _read_one(file, planes=False)
+    return len(fields) > 1 or fields[0].source.shape[0] > 1
+
+
+def _read_stacks(files: Sequence[Path], planes: bool) -> list[RawField]:
+    """Return the fields of view of stacks; parts of a set that one opens come once."""
+    if all("_MMStack" in file.name for file in files):
+        first = _read_one(files[0], planes)
+        if len(first) > 1:
+            return first
+    several = len(files) > 1
+    return [
+        dataclasses.replace(field, position=f"{file.stem} {field.position}".strip())
+        if several
+        else field
+        for file in files
+        for field in _read_one(file, planes)
     ]
 
 
-def _frame_files(path: Path, skip: set[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the images of a folder in natural order, and images that are no frames."""
-    files = [
+def _images(path: Path, skip: set[Path]) -> list[Path]:
+    """Return the image files of a folder; its subfolders are not searched."""
+    return [
         p
         for p in path.iterdir()
         if p.suffix.lower() in _FRAME_SUFFIXES
@@ -138,11 +217,11 @@ def _frame_files(path: Path, skip: set[Path]) -> tuple[list[Path], list[Path]]:
         and not p.name.startswith(".")
         and p.absolute() not in skip
     ]
-    if not files:
-        raise FileFormatError(
-            f"The folder {path} holds no images to read "
-            f"({', '.join(sorted(_FRAME_SUFFIXES))}). Choose the folder of frames."
-        )
+
+
+def _frame_files(path: Path, skip: set[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the images of a folder in natural order, and images that are no frames."""
+    files = _images(path, skip)
     numbered = [p for p in files if re.search(r"\d", p.stem)]
     others: list[Path] = []
     if numbered and len(numbered) < len(files):
@@ -151,19 +230,29 @@ def _frame_files(path: Path, skip: set[Path]) -> tuple[list[Path], list[Path]]:
     return sorted(files, key=natural_key), others
 
 
-def _open_frame(path: Path) -> RawField:
+def _read_one(path: Path, planes: bool) -> list[RawField]:
+    """Return the fields of view of one file of the folder."""
     from napari_qpm.io.formats import reader_of
 
     reader = reader_of(path)
     assert reader is not None, path
     if path.stat().st_size == 0:
         raise FileFormatError(f"{path} is empty (0 bytes). Remove it or copy it again.")
-    fields = reader(path, False)
+    return reader(path, planes)
+
+
+def _open_frame(path: Path) -> RawField:
+    """Return the only frame of a file."""
+    fields = _read_one(path, planes=False)
     if len(fields) > 1 or fields[0].source.shape[0] != 1:
         raise LayoutError(
-            f"{path} holds several frames, but a folder is read as one frame a file. "
-            "Open the files one by one."
+            f"{path} holds several frames, others in its folder hold one. Keep stacks "
+            "and single frames in folders of their own."
         )
+    problem = preview_problem(path, fields[0].source.dtype)
+    if problem:
+        raise FileFormatError(problem)
+    require_plausible(path, fields[0].source)
     return fields[0]
 
 
@@ -189,39 +278,6 @@ def _wrong_size(
         f"{path} has shape {shape}, but {first.name} has {expected} (C, Y, X). Keep "
         "frames of one recording in a folder of their own."
     )
-
-
-def _angle_order(path: Path, files: Sequence[Path]) -> list[Path] | None:
-    """Return files as 0, 45, 90, 135 of each frame when their names end in angles.
-
-    Raises
-    ------
-    LayoutError
-        Names end in angles, but one angle is missing.
-    """
-    frames: dict[str, dict[int, Path]] = {}
-    for file in files:
-        match = _ANGLE_NAME.match(file.stem)
-        if match is None or match[1][-1:].isdecimal():
-            return None
-        frames.setdefault(match[1], {})[int(match[2])] = file
-    found = {angle for angles in frames.values() for angle in angles}
-    if len(found) < 3:
-        return None
-    ordered = []
-    for prefix, angles in sorted(
-        frames.items(), key=lambda kv: natural_key(Path(kv[0]))
-    ):
-        missing = [str(angle) for angle in _ANGLES if angle not in angles]
-        if missing:
-            where = f"for {prefix!r} " if len(frames) > 1 else ""
-            raise LayoutError(
-                f"The folder {path} holds images of {len(angles)} polarizer angles "
-                f"{where}(by their names); {', '.join(missing)} degrees is missing. "
-                "Four are needed."
-            )
-        ordered += [angles[angle] for angle in _ANGLES]
-    return ordered
 
 
 def _gap_notes(files: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from napari_qpm.errors import FileFormatError
 from napari_qpm.io.field import RawField, Reader
+from napari_qpm.io.koala import preview_problem
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -17,9 +18,9 @@ __all__ = [
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
-READABLE_SUFFIXES = (*_TIFF, *_PICTURES, ".npy", ".npz", *_HDF5, ".zarr")
+READABLE_SUFFIXES = (*_TIFF, *_PICTURES, ".npy", ".npz", *_HDF5, ".bin", ".zarr")
 """What can be read, besides folders of these."""
-UNCOMMON_SUFFIXES = (".npz", *_HDF5)
+UNCOMMON_SUFFIXES = (".npz", *_HDF5, ".bin")
 """Suffixes that napari itself does not open."""
 
 
@@ -42,6 +43,10 @@ def reader_of(path: Path) -> Reader | None:
         from napari_qpm.io.hdf5 import read_hdf5
 
         return read_hdf5
+    if suffix == ".bin":
+        from napari_qpm.io.koala import read_koala
+
+        return read_koala
     return None
 
 
@@ -82,7 +87,11 @@ def _read_file(path: Path, planes: bool) -> list[RawField]:
         )
     if path.stat().st_size == 0:
         raise FileFormatError(f"{path} is empty (0 bytes). Copy it again.")
-    return reader(path, planes)
+    fields = reader(path, planes)
+    problem = preview_problem(path, fields[0].source.dtype)
+    if problem:
+        raise FileFormatError(problem)
+    return fields
 
 
 def _read_directory(path: Path, planes: bool, skip: tuple[Path, ...]) -> list[RawField]:
@@ -91,7 +100,7 @@ def _read_directory(path: Path, planes: bool, skip: tuple[Path, ...]) -> list[Ra
 
     if path.suffix.lower() == ".zarr" or is_zarr(path):
         return read_zarr(path, planes)
-    return read_folder(path, skip)
+    return read_folder(path, skip, planes)
 
 
 def is_own_result(path: Path) -> bool:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io.angle_names import natural_key
 from napari_qpm.io.axes import ArrayOrder, array_order
 from napari_qpm.io.field import RawField
-from napari_qpm.io.folder import natural_key
 from napari_qpm.io.numpy_file import DATA_KEYS, REFERENCE_KEYS
 
 if TYPE_CHECKING:

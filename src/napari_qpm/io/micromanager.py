@@ -18,6 +18,7 @@ from napari_qpm.io.units import positive
 
 __all__ = ["read_micromanager"]
 
+_KNOWN_BY = {"micromanagerversion", "chnames", "pixelsizeum", "elapsedtimems"}
 _MOST_PAGES = 1000
 """Reading the metadata of a page takes 0.3 ms; of longer files no times are read."""
 
@@ -69,7 +70,7 @@ def _blocks(tif: tifffile.TiffFile) -> Iterator[Mapping[str, Any]]:
         yield from _page_blocks(tif.pages[0])
     if tif.is_imagej and tif.imagej_metadata:
         info = _parsed(tif.imagej_metadata.get("Info"))
-        if any(_key(name) in ("micromanagerversion", "chnames") for name in info):
+        if _KNOWN_BY & {_key(name) for name in info}:
             yield info
 
 
@@ -101,6 +102,7 @@ def _from_block(values: Mapping[str, Any]) -> FileFacts:
         },
         channel_names=_names(values.get("chnames")),
         position_names=_labels(values.get("stagepositions")),
+        plane_spacing_um=positive(values.get("zstepum")),
     )
 
 

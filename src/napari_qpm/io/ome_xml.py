@@ -47,6 +47,7 @@ def read_ome_xml(xml: str, position: int) -> FileFacts:
         "magnification": _magnification(root),
         "medium_index": _agreed(_all(root, "ObjectiveSettings"), "RefractiveIndex"),
     }
+    facts.plane_spacing_um = _length(p, "PhysicalSizeZ")
     names = tuple(_get(c, "Name") or "" for c in _all(p, "Channel"))
     facts.channel_names = names if any(names) else ()
     facts.times_s = _times(p)
@@ -80,12 +81,14 @@ def _all(element: ET.Element, name: str) -> list[ET.Element]:
 
 
 def _pixel_size(pixels: ET.Element, notes: list[str]) -> float | None:
-    sizes: list[float | None] = []
-    for axis in "XY":
-        value = positive(_get(pixels, f"PhysicalSize{axis}"))
-        um = micrometres_per(_get(pixels, f"PhysicalSize{axis}Unit", "um"))
-        sizes.append(None if value is None or um is None else value * um)
-    return square(sizes[0], sizes[1], notes)
+    x, y = (_length(pixels, f"PhysicalSize{axis}") for axis in "XY")
+    return square(x, y, notes)
+
+
+def _length(pixels: ET.Element, name: str) -> float | None:
+    value = positive(_get(pixels, name))
+    um = micrometres_per(_get(pixels, f"{name}Unit", "um"))
+    return None if value is None or um is None else value * um
 
 
 def _increment(pixels: ET.Element) -> float | None:

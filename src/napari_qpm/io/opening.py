@@ -5,7 +5,7 @@ from the first frame, noted, and can be corrected; numbers are never invented.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,13 @@ from napari_qpm.errors import (
     UnknownNameError,
 )
 from napari_qpm.instrument_file import load_instrument
-from napari_qpm.io.arranging import arrange, collapse_grey, planes_as_frames
+from napari_qpm.io.arranging import (
+    arrange,
+    collapse_grey,
+    drop_opacity,
+    planes_as_frames,
+)
+from napari_qpm.io.camera_formats import camera_format
 from napari_qpm.io.channels import choose_channel
 from napari_qpm.io.detect import Detection, detect_modality
 from napari_qpm.io.field import RawField
@@ -141,7 +147,10 @@ def is_ours(path: str | Path) -> bool:
         if raw.modality is not None or place.suffix.lower() in UNCOMMON_SUFFIXES:
             return True
         first = _first_frame(place, raw.source)
-        source, first = collapse_grey(raw.source, first, [])
+        source = raw.source
+        if raw.has_opacity:
+            source, first = drop_opacity(source, first, [])
+        source, first = collapse_grey(source, first, [])
         _, first = choose_channel(place, source, first, raw.channel_names, None, [])
     except (QPMError, OSError):
         return False
@@ -221,7 +230,11 @@ def _build(
     """Return the acquisition of one field of view, with everything that was found."""
     first = _first_frame(path, raw.source)
     notes = list(raw.notes)
-    source, first = collapse_grey(raw.source, first, notes)
+    raw = _named_by_camera(path, raw, notes)
+    source = raw.source
+    if raw.has_opacity:
+        source, first = drop_opacity(source, first, notes)
+    source, first = collapse_grey(source, first, notes)
     if stated.channel is not None or stated.modality not in _IMAGES_AS_CHANNELS:
         names = raw.channel_names
         source, first = choose_channel(
@@ -263,6 +276,21 @@ def _build(
         times_s=times_s,
     )
     return with_reference(acquisition, raw, number, stated.reference)
+
+
+def _named_by_camera(path: Path, raw: RawField, notes: list[str]) -> RawField:
+    """Return the field with what its file name says of a polarization camera."""
+    said = camera_format(path, raw.source.shape[1])
+    if said is None:
+        return raw
+    notes.append(said.note)
+    if said.modality is None:
+        return raw
+    layout = {"polarization_layout": said.layout}
+    instrument = {**layout, **raw.instrument}
+    return replace(
+        raw, modality=said.modality, instrument=instrument, has_opacity=False
+    )
 
 
 def _name(path: Path, raw: RawField, stated: _Stated) -> str:

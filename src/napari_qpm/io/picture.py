@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import FrameSource
 from napari_qpm.errors import FileFormatError
-from napari_qpm.io.field import ChannelSource, RawField
+from napari_qpm.io.field import RawField
 
 __all__ = [
     "LOSSY_NOTE",
@@ -177,10 +176,12 @@ class PictureSource:
 def read_picture(path: Path, planes: bool = False) -> list[RawField]:
     """Return the one field of view of a PNG, JPEG or BMP file."""
     header = read_header(path)
-    source: FrameSource = PictureSource(path, header)
     notes = [LOSSY_NOTE] if header.kind == "JPEG" else []
-    n_channels = header.shape[0]
-    if n_channels in (2, 4):
-        source = ChannelSource(source, tuple(range(n_channels - 1)))
-        notes.append("The picture has a transparency channel, which is ignored.")
-    return [RawField(source=source, reader=header.kind, notes=tuple(notes))]
+    return [
+        RawField(
+            source=PictureSource(path, header),
+            reader=header.kind,
+            notes=tuple(notes),
+            has_opacity=header.shape[0] in (2, 4),
+        )
+    ]

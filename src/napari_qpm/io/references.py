@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import Acquisition
+from napari_qpm.acquisition import Acquisition, FrameSource
 from napari_qpm.errors import FileFormatError
-from napari_qpm.io.arranging import is_grey
+from napari_qpm.io.arranging import drop_opacity, is_grey
 from napari_qpm.io.field import GroupedSource, RawField
 from napari_qpm.io.formats import read_fields
 
@@ -76,7 +76,9 @@ def _read(
         chosen = names.index(position)
     else:
         chosen = number if number < len(fields) else 0
-    source = fields[chosen].source
+    source: FrameSource = fields[chosen].source
+    if fields[chosen].has_opacity:
+        source, _ = drop_opacity(source, source.read(0), [])
     n_channels = acquisition.shape[1]
     if n_channels > 1 and source.shape[:2] == (n_channels, 1):
         source = GroupedSource(source, n_channels)

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io.facts import focus_of_planes
 from napari_qpm.io.field import RawField
+from napari_qpm.io.phasics import is_phasics, read_phasics
 from napari_qpm.io.tiff_metadata import facts_from_tiff
 from napari_qpm.io.tiff_pages import (
     PARSE_ERRORS,
@@ -170,6 +172,8 @@ def read_tiff(path: Path, planes: bool = False) -> list[RawField]:
     handle = OpenTiff(path)
     try:
         with quiet_parser():
+            if is_phasics(handle.tif):
+                return read_phasics(path, handle.tif)
             return _read_series(path, planes, handle)
     except PARSE_ERRORS as error:
         raise FileFormatError(
@@ -223,9 +227,13 @@ def _field(
     pages, notes = locate(path, handle, series, n_own, planes, along_axis)
     facts = facts_from_tiff(handle.tif, number)
     notes += [*pages.axes.notes, *facts.notes]
+    if planes and not facts.channel_names:
+        n_planes = pages.axes.n_channels
+        focus, more = focus_of_planes(n_planes, facts.plane_spacing_um)
+        facts.instrument.update(focus)
+        notes += more
     source = TiffSource(path, number, planes, handle, pages)
-    if keyframe.extrasamples and _n_samples(keyframe) in (2, 4):
-        notes.append("The image has a transparency channel.")
+    n_samples = _n_samples(keyframe)
     named = facts.position_names[number : number + 1]
     name = next(iter(named), "") or (series.name if along_axis is None else "")
     return RawField(
@@ -234,6 +242,7 @@ def _field(
         instrument=facts.instrument,
         notes=tuple(notes),
         is_planar=keyframe.axes.startswith("S"),
+        has_opacity=bool(keyframe.extrasamples) and n_samples in (2, 4),
         position=(name or f"position {number}") if n_fields > 1 else "",
         channel_names=facts.channel_names if pages.axes.n_channels > 1 else (),
         times_s=facts.times_s[: pages.axes.n_frames],

@@ -35,6 +35,7 @@ def facts_from_tiff(tif: tifffile.TiffFile, position: int) -> FileFacts:
     for read in (_from_tags, _from_shaped, _from_imagej):
         notes: list[str] = []
         facts.add(FileFacts(instrument=read(tif, notes), notes=notes))
+    facts.plane_spacing_um = _imagej_spacing(tif)
     facts.add(read_micromanager(tif, position))
     if tif.is_ome and tif.ome_metadata:
         facts.add(read_ome_xml(tif.ome_metadata, position))
@@ -89,3 +90,12 @@ def _from_imagej(tif: tifffile.TiffFile, notes: list[str]) -> dict[str, Any]:
     if interval is not None and scale is not None:
         found["frame_interval_s"] = interval * scale
     return found
+
+
+def _imagej_spacing(tif: tifffile.TiffFile) -> float | None:
+    metadata = (tif.imagej_metadata if tif.is_imagej else None) or {}
+    spacing, um = (
+        positive(metadata.get("spacing")),
+        micrometres_per(metadata.get("unit")),
+    )
+    return None if spacing is None or um is None else spacing * um

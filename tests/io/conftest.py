@@ -100,6 +100,12 @@ def micromanager():
     return load("micromanager_files")
 
 
+@pytest.fixture(scope="session")
+def corpus():
+    """Return the module that writes a recording in every format."""
+    return load("corpus")
+
+
 def load(name: str):
     """Return a module beside this file; tests are no package."""
     path = Path(__file__).with_name(f"{name}.py")

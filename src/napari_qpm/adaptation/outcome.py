@@ -173,7 +173,8 @@ def judge(
         Of that grid, from which on the phases are compared.
     """
     acquisition = frame.acquisition
-    parameters = NasPRNetParameters(scale=step)
+    # The network's own answer: sharpening would hide what it has learned.
+    parameters = NasPRNetParameters(scale=step, sharpened=False)
     made = phase_by_session(
         session,
         acquisition.read(0)[None],

@@ -9,7 +9,7 @@ from pydantic import Field
 from napari_qpm.acquisition import Acquisition, Modality, PhaseMap, PhaseUnit
 from napari_qpm.errors import LayoutError
 from napari_qpm.jobs import CancelToken
-from napari_qpm.retrieval.background import fit_background
+from napari_qpm.retrieval.chosen_background import fit_chosen_background
 from napari_qpm.retrieval.engine import Background, PhaseParameters, Unwrapping
 
 __all__ = ["AsIsEngine", "AsIsParameters"]
@@ -111,7 +111,9 @@ def _process(
         frame = unwrapped.phase
         note |= {"unwrapping": unwrapped.method, "residues": unwrapped.n_residues}
     if parameters.background is not Background.NONE:
-        fit = fit_background(frame, parameters.background, parameters.background_order)
+        fit = fit_chosen_background(
+            frame, parameters.background, parameters.background_order
+        )
         frame = frame - fit.surface.evaluate(frame.shape)
         note |= {"background_share": fit.share, "background_noise_rad": fit.noise}
     return frame, note

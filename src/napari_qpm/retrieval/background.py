@@ -18,11 +18,16 @@ from napari_qpm.retrieval.engine import Background
 
 __all__ = [
     "BackgroundFit",
+    "CoarseFrame",
     "Surface",
     "background_mode",
     "block_heights",
+    "empty_pixels",
     "fit_background",
     "fit_wrapped_slopes",
+    "legendre",
+    "robust_deviation",
+    "roughness",
     "terms_of",
 ]
 
@@ -61,7 +66,7 @@ def terms_of(kind: Background, order: int) -> Terms:
         case Background.LEGENDRE:
             span = range(order + 1)
             return tuple((i, j) for i in span for j in span)
-        case Background.ZERNIKE:
+        case Background.ZERNIKE | Background.CROWDED:
             degree = order
     return tuple((i, j) for i in range(degree + 1) for j in range(degree + 1 - i))
 
@@ -152,8 +157,16 @@ def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class _Coarse:
-    """Block means of a frame, with where the blocks lie on [-1, 1]."""
+class CoarseFrame:
+    """Block means of a frame, with where the blocks lie on [-1, 1].
+
+    Parameters
+    ----------
+    values
+        ``(y, x)`` means.
+    y, x
+        Centres of the blocks.
+    """
 
     values: NDArray[np.float32]
     y: NDArray[np.float64]
@@ -267,18 +280,18 @@ def fit_background(
     the slopes of the smoothest pixels, and the densest background (share over noise)
     is kept.
     """
-    coarse = _Coarse.of(phase)
+    coarse = CoarseFrame.of(phase)
     terms = terms_of(kind, order)
     if not np.isfinite(coarse.values).any() or not terms:
         empty = np.zeros(coarse.values.shape, bool)
         return BackgroundFit(Surface(), 0.0, 0.0, 1.0, 0.0, empty)
-    roughness, floor = _roughness(coarse.values)
+    rough, floor = roughness(coarse.values)
     best = _fit_coarse(coarse, terms, floor)
     starts: list[Callable[[], Surface]] = []
     if kind not in (Background.OFFSET, Background.TILT):
         if removed is not None:
             starts.append(lambda: -removed)
-        starts.append(lambda: _smooth_start(coarse.values, roughness))
+        starts.append(lambda: _smooth_start(coarse.values, rough))
     for start in starts:
         if best.noise <= 3 * floor:
             break
@@ -299,14 +312,14 @@ def block_heights(
 
     The noise is that from block to block, as in `BackgroundFit.floor`.
     """
-    coarse = _Coarse.of(phase)
+    coarse = CoarseFrame.of(phase)
     heights = coarse.values - coarse.surface(surface.coefficients)
     if not np.isfinite(heights).any():
         return heights, 0.0
-    return heights, _roughness(heights)[1]
+    return heights, roughness(heights)[1]
 
 
-def _roughness(
+def roughness(
     values: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], float]:
     """Return how rough the surroundings of each pixel are, and the noise of a pixel."""
@@ -332,7 +345,7 @@ def _smooth_start(
     return surface
 
 
-def _fit_coarse(coarse: _Coarse, terms: Terms, floor: float) -> BackgroundFit:
+def _fit_coarse(coarse: CoarseFrame, terms: Terms, floor: float) -> BackgroundFit:
     """Return the fit that starts from the most common level."""
     values = coarse.values
     finite = np.isfinite(values)
@@ -344,7 +357,7 @@ def _fit_coarse(coarse: _Coarse, terms: Terms, floor: float) -> BackgroundFit:
     level, noise = background_mode(values[finite])
     residual, mask = values - np.float32(level), finite
     for step, current in enumerate(ladder):
-        mask = _empty_pixels(residual, noise, finite)
+        mask = empty_pixels(residual, noise, finite)
         solved = _fit_terms(coarse, mask, residual, noise, current)
         if solved is None:
             continue
@@ -357,7 +370,7 @@ def _fit_coarse(coarse: _Coarse, terms: Terms, floor: float) -> BackgroundFit:
     return BackgroundFit(
         Surface(coefficients),
         float(mask.sum() / finite.sum()),
-        1.4826 * float(np.median(np.abs(inside - np.median(inside)))),
+        robust_deviation(inside),
         condition,
         floor,
         mask,
@@ -384,7 +397,12 @@ def background_mode(values: NDArray[np.floating]) -> tuple[float, float]:
     return level, max(noise, float(widths[start]) * 0.5)
 
 
-def _empty_pixels(
+def robust_deviation(values: NDArray[np.floating]) -> float:
+    """Return the standard deviation that the median deviation of values stands for."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def empty_pixels(
     residual: NDArray[np.float32], noise: float, finite: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Return where nothing but background is, leaving enough to fit on."""
@@ -401,7 +419,7 @@ def _empty_pixels(
 
 
 def _fit_terms(
-    coarse: _Coarse,
+    coarse: CoarseFrame,
     mask: NDArray[np.bool_],
     residual: NDArray[np.float32],
     noise: float,

@@ -46,6 +46,9 @@ class Background(StrEnum):
     """Legendre polynomials up to the order, per axis."""
     ZERNIKE = "zernike"
     """Zernike polynomials up to the order, on the disk around the frame."""
+    CROWDED = "crowded"
+    """The same for crowded fields: high and textured places count little, nothing lies
+    below, and no term is larger than in microscopes."""
 
 
 class BackgroundParameters(Parameters):
@@ -62,7 +65,7 @@ class BackgroundParameters(Parameters):
         ge=1,
         le=8,
         title="Background order",
-        description="Highest order of a Legendre or Zernike background.",
+        description="Highest order of a Legendre, Zernike or crowded background.",
     )
 
 

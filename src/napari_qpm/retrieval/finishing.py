@@ -125,6 +125,6 @@ def flatten(
         note["warning"] = (
             f"The background is doubtful, and with it dry mass: {fit.share:.0%} of the "
             f"field looks empty and varies by {fit.noise:.2f} rad after the fit. Use a "
-            "reference frame of an empty field, or another background model."
+            "reference frame of an empty field, or the background model crowded."
         )
     return subtract_surface(phase, fit.surface, wrap=False, out=phase), note

@@ -16,7 +16,7 @@ from napari_qpm.errors import ModalityError, UnknownNameError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
 from napari_qpm.parameters import Parameters as EngineParameters
-from napari_qpm.retrieval.background import fit_background
+from napari_qpm.retrieval.chosen_background import fit_chosen_background
 from napari_qpm.retrieval.demodulation import cached_demodulator
 from napari_qpm.retrieval.engine import Background
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
@@ -89,11 +89,11 @@ class NasPRNetParameters(Parameters):
         "the network sees them. A reference hologram does it without a fit.",
     )
     sharpened: bool = Field(
-        False,
+        True,
         title="Sharpen by the fringes",
         description="Read the network's error off the fringes of the frame and take it "
         "out: the network then says where cells are and how many turns they are high, "
-        "the fringes say the rest.",
+        "the fringes say the rest. Off: the network's answer alone.",
     )
     background: Background = Field(
         Background.OFFSET,
@@ -106,7 +106,7 @@ class NasPRNetParameters(Parameters):
         ge=1,
         le=8,
         title="Background order",
-        description="Highest order of a Legendre or Zernike background.",
+        description="Highest order of a Legendre, Zernike or crowded background.",
     )
     runtime: RuntimeName = Field(
         RuntimeName.AUTO,
@@ -279,7 +279,12 @@ def phase_by_session(
         for n, given in enumerate(inputs):
             token.raise_if_cancelled()
             phase[n] = sharpen(
-                phase[n], given.hologram, given.carrier, sign, given.surface
+                phase[n],
+                given.hologram,
+                given.carrier,
+                sign,
+                given.surface,
+                has_reference=acquisition.reference is not None,
             )
     notes = []
     for n, frame in enumerate(frames):
@@ -325,7 +330,9 @@ def _background(
     """Return the background ``(y, x)`` [rad] outside the cells, noted."""
     if parameters.background is Background.NONE:
         return np.float32(0)
-    fit = fit_background(phase, parameters.background, parameters.background_order)
+    fit = fit_chosen_background(
+        phase, parameters.background, parameters.background_order
+    )
     note |= {"background_share": fit.share, "background_noise_rad": fit.noise}
     return fit.surface.evaluate((phase.shape[0], phase.shape[1]))
 

@@ -1,9 +1,10 @@
 """A network's phase, brought into line with the fringes of its own frame.
 
 A network knows where cells are and how many turns they are high; the fringes know the
-phase to a hundredth of a turn, but for whole turns and the empty field's curvature. So
-the network's phase is taken out of the fringes: what is left is its error, small and
-smooth enough to be unwrapped, and is added to it.
+phase to a hundredth of a turn, but for whole turns and the background of the empty
+field. So the network's phase is taken out of the fringes: what is left is its error,
+small and smooth enough to be unwrapped, and the background. The error is added, and the
+background is found with the help of the network and taken out.
 """
 
 import numpy as np
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval.background import fit_wrapped_slopes
+from napari_qpm.retrieval.crowded_background import fit_crowded_background
 from napari_qpm.retrieval.demodulation import cached_demodulator
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.unwrapping import unwrap
 
 __all__ = ["sharpen"]
 
-FILTER_SHARE = 0.5
+FILTER_SHARE = 0.6
 """Radius of the filter around the sideband over the carrier frequency: what the network
 has found already need not be kept clear of, so it may be wide."""
-EMPTY_RAD, EMPTY_SHARE = 0.3, 0.05
-"""Where the network sees less than this, or the lowest of it, the field is empty."""
+BACKGROUND_ORDER = 5
+"""Highest order of the background that is looked for."""
+REFERENCE_ORDER = 1
+"""The same where a reference was taken out: the stage may have moved since."""
 
 FloatImage = NDArray[np.float32]
 
@@ -32,6 +36,8 @@ def sharpen(
     carrier: tuple[float, float],
     sign: int = 1,
     surface: FloatImage | None = None,
+    *,
+    has_reference: bool = False,
 ) -> FloatImage:
     """Return a phase ``(Y, X)`` [rad] that follows the fringes of its frame.
 
@@ -48,6 +54,9 @@ def sharpen(
     surface
         ``(Y, X)`` [rad]: what this sideband holds beside the carrier of an empty field,
         as far as it is known; may be wrapped.
+    has_reference
+        Whether the surface was measured on an empty field, so that no curvature or
+        aberration is left.
 
     Raises
     ------
@@ -66,10 +75,11 @@ def sharpen(
     turned = np.exp(1j * (rest - smooth))
     turned *= np.conj(turned.mean())
     error = unwrap(np.angle(turned).astype(np.float32), Unwrapping.AUTO).phase
-    error -= 2 * np.pi * np.round(np.median(error) / (2 * np.pi))
     found = guess + error
-    empty = guess <= max(EMPTY_RAD, float(np.quantile(guess, EMPTY_SHARE)))
-    return np.asarray(found - np.median(found[empty]), np.float32)
+    order = REFERENCE_ORDER if has_reference else BACKGROUND_ORDER
+    background = fit_crowded_background(found, order, guess).surface
+    found -= background.evaluate((phase.shape[0], phase.shape[1]))
+    return np.asarray(found, np.float32)
 
 
 def _field(

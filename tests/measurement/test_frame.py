@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_qpm.acquisition import PhaseUnit
+from napari_qpm.acquisition import Acquisition, PhaseMap, PhaseUnit
 from napari_qpm.errors import LayoutError, MissingMetadataError, ParameterError
 from napari_qpm.measurement import (
     MeasurementParameters,
@@ -290,3 +290,38 @@ def test_every_parameter_explains_itself():
     for field in MeasurementParameters.model_fields.values():
         assert field.title
         assert field.description
+
+
+@pytest.mark.parametrize(
+    ("covered", "reference", "expected"),
+    [(0.5, False, False), (0.9, False, True), (0.9, True, False)],
+)
+def test_mass_without_empty_field_or_reference_is_relative(
+    covered, reference, expected
+):
+    phase = np.ones((20, 20), np.float32)
+    labels = (np.arange(400) < 400 * covered).reshape(20, 20).astype(np.int32)
+    acquisition = Acquisition.from_array(
+        phase,
+        "phase",
+        wavelength_nm=532,
+        pixel_size_um=0.2,
+        phase_unit="rad",
+        reference=np.zeros((1, 20, 20)) if reference else None,
+    )
+    phase_map = PhaseMap(phase=phase[None], acquisition=acquisition)
+    table = measure_frame(phase, labels, phase_map, 0, MeasurementParameters())
+    assert list(table["dry_mass_is_relative"]) == [expected]
+
+
+def test_what_the_retrieval_knew_of_the_background_counts():
+    phase = np.ones((20, 20), np.float32)
+    labels = np.zeros((20, 20), np.int32)
+    labels[5:10, 5:10] = 1
+    facts = {"wavelength_nm": 532, "pixel_size_um": 0.2, "phase_unit": "rad"}
+    phase_map = PhaseMap(
+        phase=phase[None],
+        acquisition=Acquisition.from_array(phase, "phase", **facts),
+        frame_notes=({"dry_mass_is_relative": True},),
+    )
+    assert list(measure(phase_map, labels)["dry_mass_is_relative"]) == [True]

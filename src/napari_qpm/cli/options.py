@@ -45,7 +45,11 @@ PixelSize = Annotated[
 ]
 Reference = Annotated[
     Path | None,
-    typer.Option("--reference", help="Frame of an empty field, for all inputs."),
+    typer.Option(
+        "--reference",
+        help="Frame of an empty field, for all inputs; the word median takes that of "
+        "the series.",
+    ),
 ]
 Engine = Annotated[
     str | None,

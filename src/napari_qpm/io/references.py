@@ -12,11 +12,12 @@ from napari_qpm.errors import FileFormatError
 from napari_qpm.io.arranging import drop_opacity, is_grey
 from napari_qpm.io.field import GroupedSource, RawField
 from napari_qpm.io.formats import read_fields
+from napari_qpm.io.temporal_median import MEDIAN, temporal_median
 
 __all__ = ["OneReference", "Reference", "files_of", "with_reference"]
 
 OneReference = str | Path | NDArray[Any]
-"""File of an empty field, or its frame ``(Y, X)`` or ``(C, Y, X)``."""
+"""File of an empty field, its frame ``(Y, X)`` or ``(C, Y, X)``, or "median"."""
 Reference = OneReference | Mapping[str, OneReference]
 """One for all fields of view, or one for each by its name or number."""
 
@@ -51,6 +52,12 @@ def with_reference(
         given = by_name[name]
     if given is None:
         reference = raw.reference
+    elif _is_median(given):
+        reference = temporal_median(acquisition)
+        acquisition = acquisition.with_note(
+            "The reference frame is the median over time: right where each place is "
+            "empty in more than half of the frames."
+        )
     elif isinstance(given, str | Path):
         place = Path(given).expanduser()
         reference, note = _read(place, acquisition, raw.position, number)
@@ -62,6 +69,13 @@ def with_reference(
     if reference.ndim == 3 and acquisition.shape[1] == 1 and is_grey(reference):
         reference = reference[:1]
     return acquisition.replace(reference=reference)
+
+
+def _is_median(given: OneReference) -> bool:
+    """Return whether a reference is the word for the median and no such file."""
+    if not isinstance(given, str | Path):
+        return False
+    return Path(given).name == MEDIAN and not Path(given).exists()
 
 
 def _read(

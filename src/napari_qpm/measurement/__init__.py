@@ -6,7 +6,7 @@ follows the cells over time, and the growth functions sum up tracks and populati
 
 from napari_qpm.measurement.calibration import missing_columns
 from napari_qpm.measurement.columns import column_units
-from napari_qpm.measurement.frame import measure_frame
+from napari_qpm.measurement.frame import RELATIVE, measure_frame
 from napari_qpm.measurement.growth import (
     population_doubling,
     population_growth,
@@ -22,6 +22,7 @@ from napari_qpm.measurement.saturation import saturated_pixels
 from napari_qpm.measurement.series import measure
 
 __all__ = [
+    "RELATIVE",
     "LinkingParameters",
     "MeasurementParameters",
     "Profile",

@@ -67,6 +67,7 @@ COLUMNS: dict[str, tuple[str, Need]] = {
     "dry_mass_sd_contact_pg": ("pg", Need.MASS),
     "dry_mass_offset_pg": ("pg", Need.MASS),
     "dry_mass_sd_method": ("", Need.MASS),
+    "dry_mass_is_relative": ("", Need.MASS),
     "dry_mass_alpha_sd_pg": ("pg", Need.INCREMENT),
     "mass_density_pg_um2": ("pg/um^2", Need.MASS),
     "refractive_increment_ml_g": ("mL/g", Need.INCREMENT),

@@ -16,9 +16,15 @@ from napari_qpm.measurement.parameters import MeasurementParameters
 from napari_qpm.measurement.shapes import shape_columns
 from napari_qpm.measurement.texture import glcm_columns, gradient_columns
 
-__all__ = ["measure_frame"]
+__all__ = ["RELATIVE", "measure_frame"]
 
 Columns = dict[str, Any]
+
+RELATIVE = "dry_mass_is_relative"
+"""Column, and key of a frame's notes: false with a reference frame, true where too
+little was empty to find the background."""
+MIN_EMPTY_SHARE = 0.15
+"""Share of a frame without cells below which its own background is not believed."""
 
 
 def measure_frame(
@@ -28,6 +34,7 @@ def measure_frame(
     t: int,
     parameters: MeasurementParameters,
     saturated: NDArray[np.bool_] | None = None,
+    is_relative: bool | None = None,
 ) -> pd.DataFrame:
     """Return one row a cell of one frame.
 
@@ -47,6 +54,10 @@ def measure_frame(
         Constants and choices.
     saturated
         ``(Y, X)`` where raw pixels are saturated; `None` means nowhere.
+    is_relative
+        Whether the background below the cells is a guess, so that masses compare but
+        do not count in absolute terms. `None` means without a reference frame, where
+        less than 15 % of the frame is empty.
 
     Raises
     ------
@@ -70,6 +81,9 @@ def measure_frame(
     columns |= _time_column(phase_map, cells, t)
     columns |= _path_columns(phase, cells, calibration, parameters)
     columns |= _mass_columns(phase, cells, calibration, parameters)
+    if is_relative is None:
+        is_relative = phase_map.acquisition.reference is None and _is_crowded(cells)
+    columns[RELATIVE] = np.full(cells.count, is_relative)
     columns |= _texture_columns(phase, cells, calibration)
     columns |= _flag_columns(phase, cells, calibration, saturated)
     columns |= _engine_columns(phase_map, cells)
@@ -81,6 +95,11 @@ def measure_frame(
         "parameters": parameters.model_dump(mode="json"),
     }
     return table
+
+
+def _is_crowded(cells: Cells) -> bool:
+    """Return whether too little of a frame is empty to find its background."""
+    return bool(np.mean(cells.numbers == 0) < MIN_EMPTY_SHARE)
 
 
 def _time_column(phase_map: PhaseMap, cells: Cells, t: int) -> Columns:

@@ -9,7 +9,7 @@ from napari_qpm.acquisition import PhaseMap
 from napari_qpm.errors import LayoutError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement.calibration import Calibration
-from napari_qpm.measurement.frame import measure_frame
+from napari_qpm.measurement.frame import RELATIVE, measure_frame
 from napari_qpm.measurement.parameters import MeasurementParameters
 from napari_qpm.measurement.saturation import saturated_pixels
 
@@ -80,6 +80,7 @@ def measure(
                 t,
                 parameters,
                 saturated_pixels(phase_map, t),
+                _notes(phase_map, t).get(RELATIVE),
             )
         )
         if report is not None:
@@ -88,3 +89,9 @@ def measure(
     result = pd.concat(with_cells or tables[:1], ignore_index=True)
     result.attrs = tables[0].attrs
     return result
+
+
+def _notes(phase_map: PhaseMap, t: int) -> dict[str, Any]:
+    """Return what was found when a frame was retrieved, if that is known."""
+    notes = phase_map.frame_notes
+    return notes[t] if t < len(notes) else {}

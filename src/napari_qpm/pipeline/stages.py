@@ -22,6 +22,7 @@ from napari_qpm.files import write_atomically
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import (
+    RELATIVE,
     MeasurementParameters,
     measure_frame,
     saturated_pixels,
@@ -250,12 +251,22 @@ class _MeasureOne:
     def __call__(
         self,
         item: tuple[
-            int, NDArray[np.float32], NDArray[np.int32], NDArray[np.bool_] | None
+            int,
+            NDArray[np.float32],
+            NDArray[np.int32],
+            NDArray[np.bool_] | None,
+            bool | None,
         ],
     ) -> tuple[int, pd.DataFrame]:
-        t, phase, labels, saturated = item
+        t, phase, labels, saturated, is_relative = item
         table = measure_frame(
-            phase, labels, self.context, t, self.parameters, saturated=saturated
+            phase,
+            labels,
+            self.context,
+            t,
+            self.parameters,
+            saturated=saturated,
+            is_relative=is_relative,
         )
         return t, table
 
@@ -280,7 +291,8 @@ def measure_frames(
     def items() -> Iterator[Any]:
         for t in range(stage.n_frames):
             phase = store.read_phase(t)
-            yield t, phase, store.read_labels(t), saturation.pixels(t, phase)
+            labels, saturated = store.read_labels(t), saturation.pixels(t, phase)
+            yield t, phase, labels, saturated, store.notes[t].get(RELATIVE)
 
     function = _MeasureOne(without_frames(context), parameters)
     tables = dict(stage.over("Measuring cells", function, items(), 0))

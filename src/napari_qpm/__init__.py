@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
     from napari_qpm.io import open_all
+    from napari_qpm.io.label_files import read_labels, write_labels
     from napari_qpm.measurement import link, measure
     from napari_qpm.pipeline import Pipeline, save
     from napari_qpm.retrieval import retrieve
@@ -36,10 +37,12 @@ __all__ = [
     "measure",
     "open",
     "open_all",
+    "read_labels",
     "residual",
     "retrieve",
     "save",
     "segment",
+    "write_labels",
 ]
 
 _HOMES = {
@@ -54,10 +57,12 @@ _HOMES = {
     "measure": "measurement:measure",
     "open": "io:open_acquisition",
     "open_all": "io:open_all",
+    "read_labels": "io.label_files:read_labels",
     "residual": "checks:residual",
     "retrieve": "retrieval:retrieve",
     "save": "pipeline:save",
     "segment": "segmentation:segment",
+    "write_labels": "io.label_files:write_labels",
 }
 
 

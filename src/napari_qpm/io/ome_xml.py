@@ -11,7 +11,10 @@ from napari_qpm.io.facts import FileFacts
 from napari_qpm.io.times import times_from
 from napari_qpm.io.units import micrometres_per, positive, seconds_per, square
 
-__all__ = ["read_ome_xml"]
+__all__ = ["ANNOTATION", "read_ome_xml"]
+
+ANNOTATION = "napari-qpm"
+"""Namespace of the map annotation in which our own files state unit and medium."""
 
 
 def read_ome_xml(xml: str, position: int) -> FileFacts:
@@ -47,11 +50,23 @@ def read_ome_xml(xml: str, position: int) -> FileFacts:
         "magnification": _magnification(root),
         "medium_index": _agreed(_all(root, "ObjectiveSettings"), "RefractiveIndex"),
     }
+    facts.instrument.update(_own_facts(root))
     facts.plane_spacing_um = _length(p, "PhysicalSizeZ")
     names = tuple(_get(c, "Name") or "" for c in _all(p, "Channel"))
     facts.channel_names = names if any(names) else ()
     facts.times_s = _times(p)
     return facts
+
+
+def _own_facts(root: ET.Element) -> dict[str, str]:
+    """Return the `Instrument` fields that `ome_tiff_writer` put into an annotation."""
+    return {
+        key: pair.text
+        for annotation in _all(root, "MapAnnotation")
+        if annotation.get("Namespace") == ANNOTATION
+        for pair in _all(annotation, "M")
+        if (key := pair.get("K")) and pair.text
+    }
 
 
 def _get(element: ET.Element, name: str, default: str | None = None) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_qpm.acquisition import Modality
 from napari_qpm.errors import FileFormatError, LayoutError
 from napari_qpm.io.facts import focus_of_planes
 from napari_qpm.io.field import RawField
@@ -236,11 +237,13 @@ def _field(
     n_samples = _n_samples(keyframe)
     named = facts.position_names[number : number + 1]
     name = next(iter(named), "") or (series.name if along_axis is None else "")
+    kind = Modality.PHASE if "phase_unit" in facts.instrument else None
     return RawField(
         source=source,
         reader=_READERS.get(series.kind, "TIFF"),
         instrument=facts.instrument,
         notes=tuple(notes),
+        modality=kind,
         is_planar=keyframe.axes.startswith("S"),
         has_opacity=bool(keyframe.extrasamples) and n_samples in (2, 4),
         position=(name or f"position {number}") if n_fields > 1 else "",

@@ -97,13 +97,15 @@ def draw_real(title, found, target):
 
 
 def draw_set(model, target):
-    """Some frames of the held-out set: hologram, truth, and what two methods answer."""
+    """Some frames of the held-out set: hologram, truth, and what three methods answer."""
+    engine = {"model": model, "scale": 1}
     methods = {
         "classical, no calibration frame": EngineMethod("fourier", {"grid": "full"}),
-        "network": EngineMethod("nas-prnet", {"model": model, "scale": 1}),
+        "network alone": EngineMethod("nas-prnet", engine | {"sharpened": False}),
+        "sharpened by the fringes": EngineMethod("nas-prnet", engine),
     }
     figure, axes = plt.subplots(
-        len(SET_FRAMES), 4, figsize=(14, 3.2 * len(SET_FRAMES)), layout="constrained"
+        len(SET_FRAMES), 5, figsize=(17.5, 3.2 * len(SET_FRAMES)), layout="constrained"
     )
     for line, number in zip(axes, SET_FRAMES, strict=True):
         frame = make_frame(number)
@@ -180,16 +182,22 @@ def _colour(name):
 
 
 def draw_real_holograms(folder, output, model, adapted):
-    """Return what was found on each recording; a figure of each is drawn."""
+    """Return what was found on each recording; a figure of each is drawn.
+
+    Every model answers alone, and the last one as its engine works: sharpened.
+    """
     installed = ModelStore().names(kind="phase")
     rows = []
     for key, (title, name) in HOLOGRAMS.items():
         own = adapted.get(key, f"{model}-{key}")
         models = [model, *([own] if own in installed else [])]
-        found = compare_recording(qpm.open(folder / name), models)
-        draw_real(title, found, output / f"nas-prnet-{key}.png")
-        for one in found:
+        recording = qpm.open(folder / name)
+        found = compare_recording(recording, models)
+        sharp = compare_recording(recording, models, sharpened=True)
+        draw_real(title, [*found, sharp[-1]], output / f"nas-prnet-{key}.png")
+        for one in (*found, *sharp):
             kind = "adapted" if one.model == own else "zero-shot"
+            kind += ", sharpened" if one in sharp else ", alone"
             rows.append(one.to_dict() | {"recording": title, "model": kind})
     return rows
 

@@ -31,13 +31,14 @@ def test_the_evaluated_model_comes_first_and_ran_now(evaluation):
 
 def test_every_row_is_there_with_scores_or_the_reason(evaluation):
     keys = [row.key for row in evaluation.rows]
-    assert keys[:7] == [
+    assert keys[:8] == [
         "model",
         "model-calibrated",
-        "model-sharpened",
+        "model-alone",
         "nothing",
         "classical",
         "classical-tuned",
+        "classical-crowded",
         "classical-calibrated",
     ]
     assert {"u-net", "sparse-mask", "super-prnet"} <= set(keys)
@@ -84,10 +85,12 @@ def test_latency_is_of_the_whole_way_and_of_the_network(tiny_model, monkeypatch)
     assert any("times" in remark for remark in found.facts["remarks"])
 
 
-def test_kept_row_is_the_model_s(evaluation, tiny_model):
+def test_kept_row_is_of_the_network_s_answer_alone(evaluation, tiny_model):
     kept = keepable(ModelStore().model(tiny_model), evaluation)
     assert kept.key == kept.architecture == "u-net"
-    assert kept.metrics == evaluation.rows[0].metrics
+    # Not of what the fringes make of it.
+    assert kept.metrics == evaluation.row("model-alone").metrics
+    assert kept.metrics != evaluation.rows[0].metrics
     assert kept.seed == evaluation.seed
     assert "napari-qpm train nas-prnet, seed 3" in kept.source
     assert kept.row(evaluation.seed).metrics == kept.metrics

@@ -23,7 +23,13 @@ REAL = [
 @pytest.fixture
 def evaluation():
     groups = {"fine fringes": {"rms_rad": 0.1234, "psnr_db": 39.0}}
-    scores = {"psnr_db": 37.123, "ssim": 0.9, "mae": 0.01, "rms_rad": 0.16}
+    scores = {
+        "psnr_db": 37.123,
+        "mean_psnr_db": 38.2,
+        "ssim": 0.9,
+        "mae": 0.01,
+        "rms_rad": 0.16,
+    }
     row = Row(
         key="model",
         method="Tiny U-Net",
@@ -46,7 +52,7 @@ def test_card_states_scores_cost_sources_and_limits(tiny_model, evaluation):
     for wanted in (
         "# Tiny U-Net",
         "7,654,321 parameters, 9.9 G multiply-accumulates",
-        "| Tiny U-Net | 37.12 | 0.900 |",
+        "| Tiny U-Net | 37.12 | 38.20 | 0.900 |",
         "| U-Net | not run |",
         "- U-Net: not run: needs a GPU",
         "| fine fringes | 0.123 |",

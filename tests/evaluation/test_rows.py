@@ -5,7 +5,13 @@ import pytest
 from napari_qpm.errors import FileFormatError
 from napari_qpm.evaluation import Evaluation, Row
 
-SCORES = {"psnr_db": 31.234, "ssim": 0.912, "mae": 0.0123, "rms_rad": 0.33}
+SCORES = {
+    "psnr_db": 31.234,
+    "mean_psnr_db": 32.3,
+    "ssim": 0.912,
+    "mae": 0.0123,
+    "rms_rad": 0.33,
+}
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def test_scores_that_are_no_number_are_null():
 
 def test_table_rounds_for_people(evaluation):
     line = evaluation.table().splitlines()[2]
-    assert line.startswith("| Net | 31.23 | 0.912 | 0.0123 | 0.330 |")
+    assert line.startswith("| Net | 31.23 | 32.30 | 0.912 | 0.0123 | 0.330 |")
     assert "4.40 M | 11.10 G | 812 | 4 |" in line
 
 

@@ -48,7 +48,9 @@ def load(folder, name):
 def test_engine_runs_on_real_holograms(shared_data, tiny_models, name):
     acquisition = load(shared_data, name)
     # A tiny network, as large frames cost minutes otherwise.
-    engine = make_phase_engine("nas-prnet", model="tiny", runtime="torch")
+    engine = make_phase_engine(
+        "nas-prnet", model="tiny", runtime="torch", sharpened=False
+    )
     resolved = engine.resolve(acquisition, CancelToken())
     frames = resolved.read(0)[None]
     made = engine.retrieve(frames, resolved, CancelToken())

@@ -46,21 +46,43 @@ def rms(values):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_rough_phase_becomes_that_of_the_fringes(cell, rough, sign):
-    found = sharpen(rough, hologram(cell, sign), CARRIER, sign)
+    found = sharpen(rough, hologram(cell, sign), CARRIER, sign).phase
     assert rms(rough - cell) > 0.25
-    # What is left is a tilt and curvature of what the rough phase got wrong.
     assert rms(found - cell) < 0.1
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_known_surface_takes_the_place_of_the_fit(cell, rough, sign):
     wrapped = np.angle(np.exp(1j * sign * curvature())).astype(np.float32)
-    found = sharpen(rough, hologram(cell, sign), CARRIER, sign, wrapped)
+    found = sharpen(rough, hologram(cell, sign), CARRIER, sign, wrapped).phase
     assert rms(found - cell) < 0.1
 
 
 def test_right_phase_stays(cell):
-    assert rms(sharpen(cell, hologram(cell), CARRIER) - cell) < 0.03
+    made = sharpen(cell, hologram(cell), CARRIER)
+    assert rms(made.phase - cell) < 0.03
+    assert made.far_share == 0
+
+
+def test_aberrations_are_taken_out_though_cells_hide_them(cell, rough):
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    bent = 0.8 * (x / 96 - 1) ** 3 - 0.5 * (y / 80 - 1) ** 2 * (x / 96 - 1)
+    made = sharpen(rough, hologram(cell + bent), CARRIER)
+    assert rms(made.phase - cell) < 0.1
+
+
+def test_after_a_reference_only_level_and_tilt_are_left_to_find(cell, rough):
+    x = np.arange(SHAPE[1])
+    surface = np.angle(np.exp(1j * curvature())).astype(np.float32)
+    tilted = cell + 0.004 * x - 0.7
+    made = sharpen(rough, hologram(tilted), CARRIER, 1, surface, has_reference=True)
+    assert rms(made.phase - cell) < 0.1
+
+
+def test_a_phase_that_is_turns_away_is_told(cell):
+    made = sharpen(np.zeros_like(cell), hologram(cell), CARRIER)
+    # What of the cell is higher than half a turn.
+    assert made.far_share == pytest.approx(np.mean(cell > np.pi), abs=0.02)
 
 
 def test_phase_of_another_grid_is_refused(cell, rough):

@@ -38,8 +38,8 @@ def evaluate(
         typer.Option(
             "--keep",
             metavar="FILE",
-            help="Store the model's row in this baselines.json, for comparisons with "
-            "a network that is not shipped.",
+            help="Store the row of the network alone in this baselines.json, for "
+            "comparisons with a network that is not shipped.",
         ),
     ] = None,
     record: Annotated[
@@ -55,10 +55,12 @@ def evaluate(
         from napari_qpm.evaluation import evaluate as run
         from napari_qpm.evaluation.baselines import keep_baseline
         from napari_qpm.evaluation.model_card import record as write_card
-        from napari_qpm.evaluation.phase_evaluation import keepable
+        from napari_qpm.evaluation.phase_evaluation import ALONE_ROW, keepable
         from napari_qpm.runtime import ModelStore
 
         names = [name.strip() for text in rows or () for name in text.split(",")]
+        if rows and keep is not None:
+            names.append(ALONE_ROW)
         evaluation = run(
             model,
             limit=limit,

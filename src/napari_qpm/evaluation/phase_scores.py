@@ -33,9 +33,9 @@ def phase_scores(
 
     Returns
     -------
-    ``psnr_db`` and ``rms_rad`` of the whole set's squared error, ``ssim`` and ``mae``
-    (of the map) averaged; the same after taking out the mean error of each frame, as
-    ``piston_corrected_…``.
+    ``psnr_db`` and ``rms_rad`` of the whole set's squared error, ``mean_psnr_db``,
+    ``ssim`` and ``mae`` (of the map) averaged over the frames; the same after taking
+    out the mean error of each frame, as ``piston_corrected_…``.
     """
     answer = torch.from_numpy(np.nan_to_num(np.stack(answers)))[:, None]
     truth = torch.from_numpy(np.stack(truths))[:, None]
@@ -48,6 +48,7 @@ def phase_scores(
         found = map_scores(shares, truth / range_rad, range_rad)
         scores |= {
             f"{prefix}psnr_db": found["psnr_db"],
+            f"{prefix}mean_psnr_db": found["mean_psnr_db"],
             f"{prefix}ssim": found["ssim"],
             f"{prefix}mae": found["mae_rad"] / range_rad,
             f"{prefix}rms_rad": found["rms_rad"],

@@ -78,6 +78,7 @@ def compare_recording(
     *,
     frame: int = 0,
     scale: int | None = None,
+    sharpened: bool = False,
     token: CancelToken | None = None,
 ) -> list[RealComparison]:
     """Return how each model does on a frame of an off-axis recording.
@@ -92,6 +93,9 @@ def compare_recording(
         Its number.
     scale
         Camera pixels per pixel for the network; None = as the fringes allow.
+    sharpened
+        Whether the network's error is read off the fringes first, as the engine does
+        unless told not to; the network's answer alone shows what it has learned.
     token
         Checked at every frame and tile.
 
@@ -107,7 +111,7 @@ def compare_recording(
     reference = residual_frame(known, classical, 0)
     found = []
     for name in models:
-        parameters = {"model": name, "scale": scale}
+        parameters = {"model": name, "scale": scale, "sharpened": sharpened}
         # From the acquisition that the classical way resolved: the same sideband and
         # sign, so that the two phases are comparable.
         network = _retrieve(known, NETWORK, token, parameters)

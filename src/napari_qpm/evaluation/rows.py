@@ -13,6 +13,7 @@ __all__ = ["NOT_RUN", "Evaluation", "Row"]
 NOT_RUN = "not run"
 _SHOWN = (
     ("psnr_db", "PSNR dB", ".2f"),
+    ("mean_psnr_db", "mean PSNR", ".2f"),
     ("ssim", "SSIM", ".3f"),
     ("mae", "MAE", ".4f"),
     ("rms_rad", "rms rad", ".3f"),

@@ -58,6 +58,8 @@ KIND = "phase"
 TOP = 0.995
 """Share of a model's range from which a pixel counts as clipped."""
 MAX_CLIPPED_SHARE = 1e-3
+MAX_FAR_SHARE = 0.05
+"""Of the pixels, in which a network may be off by more than half a turn."""
 HOW_TO_GET_MODELS = (
     "Install one with `napari-qpm models install FILE`, or make one with "
     "`napari-qpm train nas-prnet`. Fourier demodulation needs none."
@@ -274,26 +276,17 @@ def phase_by_session(
     inputs = [front_end.frame(hologram) for hologram in holograms]
     share = _network_output(session, front_end, inputs, token)
     phase = share * np.float32(session.model.spec.output_scale)
-    if parameters.sharpened:
-        sign = acquisition.instrument.phase_sign or 1
-        for n, given in enumerate(inputs):
-            token.raise_if_cancelled()
-            phase[n] = sharpen(
-                phase[n],
-                given.hologram,
-                given.carrier,
-                sign,
-                given.surface,
-                has_reference=acquisition.reference is not None,
-            )
     notes = []
     for n, frame in enumerate(frames):
+        token.raise_if_cancelled()
         note = raw_frame_notes(frame, acquisition)
         _note_fringes(note, holograms[n], carrier)
-        _note_clipping(note, share[n], session.model.spec)
+        is_within = _note_clipping(note, share[n], session.model.spec)
         if "problem" in note:
             phase[n] = np.nan
         else:
+            if parameters.sharpened and is_within:
+                phase[n] = _sharpened(phase[n], inputs[n], acquisition, note)
             phase[n] -= _background(phase[n], parameters, note)
         notes.append(note)
     if lost is not None:
@@ -349,17 +342,53 @@ def _note_fringes(
         note.setdefault("problem", "The frame shows no fringes.")
 
 
-def _note_clipping(note: dict[str, Any], share: NDArray[np.float32], spec: Any) -> None:
-    """Warn of pixels at the top of the range, beyond which nothing can be shown."""
+def _sharpened(
+    phase: NDArray[np.float32],
+    given: NetworkFrame,
+    acquisition: Acquisition,
+    note: dict[str, Any],
+) -> NDArray[np.float32]:
+    """Return the phase ``(y, x)`` [rad] that follows the fringes, if it is near them.
+
+    A network that is far off stays as it is, so that its residual shows it.
+    """
+    made = sharpen(
+        phase,
+        given.hologram,
+        given.carrier,
+        acquisition.instrument.phase_sign or 1,
+        given.surface,
+        has_reference=acquisition.reference is not None,
+    )
+    note["far_share"] = made.far_share
+    if made.far_share <= MAX_FAR_SHARE:
+        return made.phase
+    _warn(
+        note,
+        f"The network is off by more than half a turn in {made.far_share:.0%} of the "
+        "frame, so its answer was left as it is: it does not know such recordings. Use "
+        "Fourier demodulation, or adapt the model to this microscope.",
+    )
+    return phase
+
+
+def _warn(note: dict[str, Any], text: str) -> None:
+    note["warning"] = " ".join(filter(None, (note.get("warning"), text)))
+
+
+def _note_clipping(note: dict[str, Any], share: NDArray[np.float32], spec: Any) -> bool:
+    """Return whether the phase keeps within the range, and warn if it does not."""
     clipped = float(np.mean(share >= TOP))
     note["clipped_share"] = clipped
-    if clipped > MAX_CLIPPED_SHARE:
-        text = (
-            f"Phase above {spec.output_scale:g} rad cannot be shown by the model "
-            f"{spec.name}, and {clipped:.1%} of the pixels are there. Use Fourier "
-            "demodulation for this recording."
-        )
-        note["warning"] = " ".join(filter(None, (note.get("warning"), text)))
+    if clipped <= MAX_CLIPPED_SHARE:
+        return True
+    _warn(
+        note,
+        f"Phase above {spec.output_scale:g} rad cannot be shown by the model "
+        f"{spec.name}, and {clipped:.1%} of the pixels are there. Use Fourier "
+        "demodulation for this recording.",
+    )
+    return False
 
 
 def _outside_training(valid: Any, carrier: Carrier, step: int) -> str:

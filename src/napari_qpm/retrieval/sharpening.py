@@ -7,6 +7,8 @@ small and smooth enough to be unwrapped, and the background. The error is added,
 background is found with the help of the network and taken out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ from napari_qpm.retrieval.demodulation import cached_demodulator
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.unwrapping import unwrap
 
-__all__ = ["sharpen"]
+__all__ = ["Sharpened", "sharpen"]
 
 FILTER_SHARE = 0.6
 """Radius of the filter around the sideband over the carrier frequency: what the network
@@ -30,6 +32,23 @@ REFERENCE_ORDER = 1
 FloatImage = NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Sharpened:
+    """A network's phase after its error was taken out.
+
+    Parameters
+    ----------
+    phase
+        ``(Y, X)`` [rad], above its background.
+    far_share
+        Share of the pixels in which the network was off by more than half a turn. Where
+        it is not small, neither phase is to be trusted.
+    """
+
+    phase: FloatImage
+    far_share: float
+
+
 def sharpen(
     phase: FloatImage,
     hologram: NDArray[np.generic],
@@ -38,7 +57,7 @@ def sharpen(
     surface: FloatImage | None = None,
     *,
     has_reference: bool = False,
-) -> FloatImage:
+) -> Sharpened:
     """Return a phase ``(Y, X)`` [rad] that follows the fringes of its frame.
 
     Parameters
@@ -79,7 +98,8 @@ def sharpen(
     order = REFERENCE_ORDER if has_reference else BACKGROUND_ORDER
     background = fit_crowded_background(found, order, guess).surface
     found -= background.evaluate((phase.shape[0], phase.shape[1]))
-    return np.asarray(found, np.float32)
+    far_share = float(np.mean(np.abs(found - guess) > np.pi))
+    return Sharpened(np.asarray(found, np.float32), far_share)
 
 
 def _field(

@@ -97,7 +97,7 @@ def draw_real(title, found, target):
 
 
 def draw_set(model, target):
-    """Some frames of the held-out set: hologram, truth, and what three methods answer."""
+    """Some frames of the held-out set: hologram, truth, and three answers."""
     engine = {"model": model, "scale": 1}
     methods = {
         "classical, no calibration frame": EngineMethod("fourier", {"grid": "full"}),

@@ -302,7 +302,7 @@ def keepable(model: Model, evaluation: Evaluation) -> Baseline:
     The step after the network makes all networks nearly equal, so that it would hide
     which one learns more.
     """
-    row = evaluation.row(ALONE_ROW)
+    row = evaluation.row(ALONE_ROW) or evaluation.rows[0]
     spec = model.spec
     return Baseline(
         key=spec.architecture,

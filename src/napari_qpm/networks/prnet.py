@@ -62,7 +62,7 @@ class PhaseHead(nn.Module):
         drawn = resize(self.convolution(features), size)
         if not self.training:
             return functional.relu6(drawn) / 6
-        result: Tensor = _Returning.apply(drawn)  # type: ignore[no-untyped-call]
+        result: Tensor = _Returning.apply(drawn)
         return result / 6
 
 

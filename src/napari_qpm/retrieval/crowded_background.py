@@ -157,9 +157,10 @@ class _Field:
         empty_rad = EMPTY_RAD * (1 + TEXTURE_WEIGHT * _texture(self.values))
         sure = empty_rad + _doubt(expected)
         target, weight = expected, trust / sure**2
-        coefficients = np.zeros(len(self.terms))
+        nowhere = np.zeros(len(self.terms))
+        coefficients: NDArray[np.floating] = nowhere
         for _ in range(ROUNDS):
-            coefficients = self._solve(weight, target, self.prior, 0 * coefficients)
+            coefficients = self._solve(weight, target, self.prior, nowhere)
             height = self.heights(coefficients)
             # What rises where no cell is expected is no empty field either.
             sure = empty_rad + _doubt(np.maximum(expected, height))
@@ -215,7 +216,7 @@ def _texture(values: FloatImage) -> NDArray[np.floating]:
         np.abs(scipy.ndimage.laplace(smooth)), TEXTURE_REACH
     )
     typical = float(np.quantile(rough, TEXTURE_QUANTILE))
-    return np.maximum(rough / max(typical, 1e-9) - 1, 0)
+    return np.asarray(np.maximum(rough / max(typical, 1e-9) - 1, 0))
 
 
 def _trust(values: FloatImage) -> NDArray[np.floating]:

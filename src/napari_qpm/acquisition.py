@@ -345,6 +345,8 @@ class PhaseMap:
         The recording; its instrument is what the engine used, found values included.
     grid_scale
         ``(y, x)`` raw pixels per pixel of this map.
+    first_frame
+        Number in the recording of this map's frame 0.
     wrapped, amplitude, quality, standard_deviation
         Optional ``(T, Y, X)`` companions: wrapped phase [rad], object amplitude
         (arbitrary units), reliability 0 to 1, noise of the phase [rad].
@@ -357,6 +359,7 @@ class PhaseMap:
     phase: Any
     acquisition: Acquisition
     grid_scale: tuple[float, float] = (1.0, 1.0)
+    first_frame: int = 0
     unit: PhaseUnit = PhaseUnit.RADIANS
     wrapped: Any = None
     amplitude: Any = None
@@ -413,6 +416,10 @@ class PhaseMap:
     def read(self, t: int) -> NDArray[np.float32]:
         """Return the phase of frame `t` as ``(Y, X)``."""
         return np.asarray(self.phase[t], dtype=np.float32)
+
+    def read_raw(self, t: int) -> NDArray[Any]:
+        """Return the raw frame ``(C, Y, X)`` that frame `t` was made from."""
+        return self.acquisition.read(self.first_frame + t)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with fields changed."""

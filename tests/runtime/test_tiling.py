@@ -181,3 +181,29 @@ def test_true_model_runs_in_tiles(tiny_model, rng):
     frames = rng.normal(size=(1, 3, 130, 70)).astype(np.float32)
     session = open_session(tiny_model, device="cpu")
     assert run_tiled(session, frames).shape == (1, 1, 130, 70)
+
+
+def test_sliding_window_keeps_the_side_of_tiles_and_hides_their_edges(plain_session):
+    def edged(inputs):
+        output = inputs.copy()
+        output[..., 0] = output[..., -1] = 100
+        return output
+
+    session = plain_session(edged, config={"in_channels": 1}, tile={"tile_px": 64})
+    inputs = np.zeros((1, 1, 40, 160), np.float32)
+    output = run_tiled(session, inputs, overlap_px=32, sliding_window=True)
+    assert output.shape == inputs.shape
+    assert {shape[2:] for shape in session.shapes} == {(64, 64)}
+    # At the frame's own edge there is nothing else to count.
+    assert output[..., 0].min() == pytest.approx(100)
+    assert output[..., 16:-16].max() < 5
+
+
+def test_small_frames_are_mirrored_to_a_whole_window(plain_session):
+    session = plain_session(
+        lambda inputs: 2 * inputs, config={"in_channels": 1}, tile={"tile_px": 96}
+    )
+    inputs = np.random.default_rng(0).random((1, 1, 20, 33)).astype(np.float32)
+    output = run_tiled(session, inputs, sliding_window=True)
+    np.testing.assert_allclose(output, 2 * inputs, rtol=1e-6)
+    assert session.shapes == [(1, 1, 96, 96)]

@@ -4,7 +4,8 @@ import pytest
 
 from napari_qpm.errors import UnknownNameError
 from napari_qpm.jobs import CancelToken
-from napari_qpm.segmentation import make_segmentation_engine, segment
+from napari_qpm.segmentation import lazy, make_segmentation_engine, segment
+from napari_qpm.segmentation.watershed_engine import WatershedEngine
 
 
 @pytest.fixture
@@ -45,3 +46,18 @@ def test_parameters_reach_the_engine(make_phase_map, frames):
     assert labels.max().compute(scheduler="synchronous") == 0
     with pytest.raises(UnknownNameError):
         segment(make_phase_map(frames), engine="no such engine")
+
+
+class NumberEngine(WatershedEngine):
+    """Labels every pixel by the frame's number and the raw value there."""
+
+    def segment(self, phase_map, token):
+        raw = phase_map.read_raw(0)
+        return np.asarray(100 * phase_map.first_frame + raw, np.int32)
+
+
+def test_each_frame_knows_its_number_in_the_recording(make_phase_map, monkeypatch):
+    monkeypatch.setattr(lazy, "make_segmentation_engine", lambda _: NumberEngine())
+    values = np.arange(1, 4, dtype=np.float32)[:, None, None] * np.ones((8, 8))
+    labels = segment(make_phase_map(values)).compute(scheduler="synchronous")
+    assert labels[:, 0, 0].tolist() == [1, 102, 203]

@@ -214,11 +214,14 @@ class _SegmentOne:
     ) -> tuple[int, NDArray[np.int32], str | None]:
         t, phase = item
         try:
-            return t, self.segmentation.frame(one_frame(self.context, phase), 0), None
+            return t, self._labels(t, phase), None
         except (JobCancelled, OutputError):
             raise
         except QPMError as error:
             return t, np.zeros(phase.shape, np.int32), str(error)
+
+    def _labels(self, t: int, phase: NDArray[np.float32]) -> NDArray[np.int32]:
+        return self.segmentation.frame(one_frame(self.context, phase, t), 0)
 
 
 def segment_frames(

@@ -102,7 +102,7 @@ class Segmentation:
         self, phase_map: PhaseMap, t: int, token: CancelToken | None = None
     ) -> NDArray[np.int32]:
         """Return the labels ``(Y, X)`` of frame `t`."""
-        single = one_frame(phase_map, phase_map.read(t))
+        single = one_frame(phase_map, phase_map.read(t), phase_map.first_frame + t)
         engine = make_segmentation_engine(self.name, **self.parameters)
         return np.asarray(engine.segment(single, token or CancelToken())[0], np.int32)
 
@@ -185,10 +185,11 @@ def measurement_parameters(pipeline: Pipeline) -> MeasurementParameters:
     return MeasurementParameters.parse(pipeline.measure or {})
 
 
-def one_frame(phase_map: PhaseMap, phase: NDArray[np.float32]) -> PhaseMap:
-    """Return a map of one frame ``(Y, X)`` with the context of its series."""
+def one_frame(phase_map: PhaseMap, phase: NDArray[np.float32], t: int = 0) -> PhaseMap:
+    """Return a map of frame `t` ``(Y, X)`` with the context of its series."""
     return phase_map.replace(
         phase=phase[None],
+        first_frame=t,
         wrapped=None,
         amplitude=None,
         quality=None,

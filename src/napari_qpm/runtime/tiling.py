@@ -26,6 +26,8 @@ MOST_AT_ONCE = 8
 SMALLEST_TILE_PX = 256
 UNUSED_SHARE = 0.25
 """Of an overlap, at the edge of each tile."""
+WINDOW_SIGMA = 1 / 8
+"""Of a sliding window, in units of the tile's side."""
 MEDIAN_SAMPLES = 20_000
 """Pixels of an overlap that its median is taken of, at most."""
 
@@ -56,6 +58,12 @@ class _Span:
                 part[:overlap] *= np.sin(0.5 * np.pi * faded.clip(0, 1)) ** 2
         return weights
 
+    def window(self) -> Image:
+        """Return ``(length,)``: a Gaussian about the middle, never quite 0."""
+        position = (np.arange(self.length) + 0.5) / self.length - 0.5
+        weights = np.exp(-0.5 * (position / WINDOW_SIGMA) ** 2)
+        return np.asarray(weights, np.float32)
+
 
 def run_tiled(
     session: Session,
@@ -64,6 +72,7 @@ def run_tiled(
     tile_px: int | None = None,
     overlap_px: int | None = None,
     match_piston: bool = False,
+    sliding_window: bool = False,
     batch_size: int | None = None,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
@@ -86,6 +95,10 @@ def run_tiled(
         Of neighbouring tiles; None = what the model asks for.
     match_piston
         Shift the level of each tile so that the medians of all overlaps agree best.
+    sliding_window
+        As nnU-Net does it: all tiles have sides of `tile_px`, or what the model asks
+        for, and each counts by a Gaussian about its middle. For networks whose answer
+        depends on how much they see.
     batch_size
         Inputs of one run; None = 1 on a processor, as many as fit on a graphics card.
     token, report
@@ -112,15 +125,21 @@ def run_tiled(
     if overlap < 0:
         raise ParameterError(f"Tiles overlap by 0 pixels or more, not {overlap}.")
     padded = _padded(inputs, multiple)
+    if sliding_window:
+        tile_px = tile_px or session.model.spec.tile_px
+        padded = _padded(padded, multiple, tile_px or 0)
     side = tile_px or _largest_side(session, padded.shape)
     while True:
-        rows, columns = (_spans(n, side, overlap, multiple) for n in padded.shape[2:])
+        rows, columns = (
+            _spans(n, side, overlap, multiple, keeps_side=sliding_window)
+            for n in padded.shape[2:]
+        )
         try:
             output = _run(
                 session,
                 padded,
                 list(product(rows, columns)),
-                match_piston,
+                _Joining(match_piston, sliding_window),
                 batch_size,
                 token or CancelToken(),
                 report or (lambda progress: None),
@@ -136,8 +155,8 @@ def run_tiled(
 # --- Where tiles lie ------------------------------------------------------------------
 
 
-def _padded(inputs: Image, multiple: int) -> Image:
-    missing = [-n % multiple for n in inputs.shape[2:]]
+def _padded(inputs: Image, multiple: int, least: int = 0) -> Image:
+    missing = [max(-n % multiple, least - n) for n in inputs.shape[2:]]
     if not any(missing):
         return inputs
     return np.pad(inputs, ((0, 0), (0, 0), *((0, n) for n in missing)), mode="reflect")
@@ -157,7 +176,9 @@ def _largest_side(session: Session, shape: Sequence[int]) -> int:
     return max(side, SMALLEST_TILE_PX)
 
 
-def _spans(length: int, largest: int, overlap: int, multiple: int) -> list[_Span]:
+def _spans(
+    length: int, largest: int, overlap: int, multiple: int, *, keeps_side: bool = False
+) -> list[_Span]:
     """Return equal spans that cover an axis, all on multiples of the stride.
 
     So every tile sees the pixel grid of the network as the whole frame does.
@@ -168,7 +189,7 @@ def _spans(length: int, largest: int, overlap: int, multiple: int) -> list[_Span
     overlap = min(overlap, largest // 2)
     n = math.ceil((length - overlap) / (largest - overlap))
     side = math.ceil((length + (n - 1) * overlap) / n / multiple) * multiple
-    side = min(side, largest)
+    side = largest if keeps_side else min(side, largest)
     steps = [k * (length - side) / (n - 1) for k in range(n)]
     starts = [int(step // multiple) * multiple for step in steps]
     shared = [max(0, a + side - b) for a, b in pairwise(starts)]
@@ -183,11 +204,19 @@ def _spans(length: int, largest: int, overlap: int, multiple: int) -> list[_Span
 _Tile = tuple[_Span, _Span]
 
 
+@dataclass(frozen=True)
+class _Joining:
+    """Whether tiles are levelled, and whether they count by a Gaussian."""
+
+    match_piston: bool
+    by_window: bool
+
+
 def _run(
     session: Session,
     inputs: Image,
     tiles: list[_Tile],
-    match_piston: bool,
+    joining: _Joining,
     batch_size: int | None,
     token: CancelToken,
     report: ReportProgress,
@@ -203,7 +232,7 @@ def _run(
         parts += list(session.run(batch))
         while len(parts) >= len(tiles):
             ready, parts = parts[: len(tiles)], parts[len(tiles) :]
-            frames.append(_joined(ready, tiles, inputs.shape[2:], match_piston))
+            frames.append(_joined(ready, tiles, inputs.shape[2:], joining))
         n_done += len(batch)
         report(Progress(n_done, n_runs, "tiles"))
     return np.stack(frames)
@@ -226,12 +255,12 @@ def _batches(inputs: Image, tiles: list[_Tile], size: int) -> Iterator[Image]:
 
 
 def _joined(
-    parts: list[Image], tiles: list[_Tile], shape: Sequence[int], match_piston: bool
+    parts: list[Image], tiles: list[_Tile], shape: Sequence[int], joining: _Joining
 ) -> Image:
     """Return the frame ``(C, Y, X)`` of its tiles ``(C, y, x)``."""
     if len(parts) == 1:
         return parts[0]
-    if match_piston:
+    if joining.match_piston:
         levels = np.stack(
             [_levels([part[c] for part in parts], tiles) for c in range(len(parts[0]))],
             axis=1,
@@ -240,7 +269,9 @@ def _joined(
     total = np.zeros((len(parts[0]), *shape), np.float32)
     weight = np.zeros(tuple(shape), np.float32)
     for part, (y, x) in zip(parts, tiles, strict=True):
-        own = np.outer(y.weights(), x.weights())
+        own = np.outer(
+            *(span.window() if joining.by_window else span.weights() for span in (y, x))
+        )
         place = (slice(y.start, y.stop), slice(x.start, x.stop))
         total[:, *place] += own * part
         weight[place] += own

@@ -16,6 +16,22 @@ SEGMENTATION_ENGINES = Registry(
         summary="Finds what rises above the background and parts touching cells at "
         "the valleys between them. Needs no training.",
     ),
+    Entry(
+        name="dm-qpmnet",
+        title="DM-QPMNet (learned)",
+        target="napari_qpm.segmentation.dm_qpmnet_engine:DMQPMNetEngine",
+        modality="polarization",
+        summary="A trained network that sees the four images of a polarization camera "
+        "and their phase.",
+        is_learned=True,
+    ),
+    Entry(
+        name="dm-qpmnet-phase",
+        title="DM-QPMNet, phase only (learned)",
+        target="napari_qpm.segmentation.dm_qpmnet_engine:DMQPMNetPhaseEngine",
+        summary="A trained network that sees the phase, of any microscope.",
+        is_learned=True,
+    ),
 )
 
 

@@ -76,6 +76,9 @@ def _segment_blocks(
     names: tuple[str, ...],
     context: PhaseMap,
     segmenter: SegmentationEngine,
+    block_id: tuple[int, ...],
 ) -> NDArray[np.int32]:
-    frames = context.replace(**dict(zip(names, blocks, strict=True)))
+    first = context.first_frame + block_id[0]
+    values = dict(zip(names, blocks, strict=True))
+    frames = context.replace(first_frame=first, **values)
     return segmenter.segment(frames, CancelToken())

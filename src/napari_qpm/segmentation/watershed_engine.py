@@ -25,7 +25,7 @@ from napari_qpm.segmentation.cell_scale import (
     typical_diameter,
 )
 
-__all__ = ["WatershedEngine", "WatershedParameters"]
+__all__ = ["WatershedEngine", "WatershedParameters", "cell_diameter_px", "flood"]
 
 _UNIT_HINT = "In um when the pixel size is known, else in pixels."
 _SMOOTHING_PX = 1.3
@@ -185,7 +185,7 @@ class WatershedEngine:
                 root, mask, diameter, chosen.separation, least_area, step
             )
         landscape = _landscape(root, mask, diameter)
-        return _flood(landscape, mask, chosen.separation, least_area)
+        return flood(landscape, mask, chosen.separation, least_area)
 
     def _foreground(self, phase: NDArray[np.float32], pixel_um: float) -> _Foreground:
         chosen = self.parameters
@@ -210,6 +210,18 @@ class WatershedEngine:
         else:
             edge = chosen.threshold
         return _Foreground(height, _hysteresis(height, valid, edge, max(edge, peak)))
+
+
+def cell_diameter_px(phase: NDArray[np.float32]) -> float | None:
+    """Return the typical diameter [px] of the cells in a frame ``(Y, X)``.
+
+    None where nothing rises above the background.
+    """
+    foreground = WatershedEngine()._foreground(phase, 1.0)
+    if not foreground.mask.any():
+        return None
+    root = np.sqrt(np.maximum(foreground.height, 0))
+    return typical_diameter(root, foreground.mask)
 
 
 def _smooth(
@@ -273,7 +285,7 @@ def _part_coarsely(
     hills = binned(np.pad(root, after, mode="edge"), step)
     landscape = _landscape(hills, share >= 0.5, diameter / step)
     # Every block that holds a pixel of the mask, so that none is left without label.
-    labels = _flood(landscape, share > 0, separation, least_area / step**2)
+    labels = flood(landscape, share > 0, separation, least_area / step**2)
     fine = labels.repeat(step, axis=0).repeat(step, axis=1)
     fine = fine[: mask.shape[0], : mask.shape[1]] * mask
     consecutive: NDArray[np.int32] = relabel_sequential(fine)[0].astype(np.int32)
@@ -295,7 +307,7 @@ def _landscape(
     return np.asarray(landscape, dtype=np.float32)
 
 
-def _flood(
+def flood(
     landscape: NDArray[np.float32],
     mask: NDArray[np.bool_],
     separation: float,

@@ -166,7 +166,7 @@ class FrameMaker:
         if phase is None or context is None:
             context = self.phase_map(t, token)
             phase = context.read(0)
-        return segment_step(self.pipeline).frame(one_frame(context, phase), 0, token)
+        return segment_step(self.pipeline).frame(one_frame(context, phase, t), 0, token)
 
     def _unwrapped(self, t: int, token: CancelToken) -> NDArray[np.float32]:
         from napari_qpm.retrieval import make_phase_engine

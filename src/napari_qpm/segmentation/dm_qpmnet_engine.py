@@ -1,0 +1,269 @@
+"""DM-QPMNet: cells by a trained network, from angles and phase or from phase alone.
+
+Two engines differ in what they need: one the four images of a polarization camera
+besides the phase, the other phase of any microscope.
+"""
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from napari_qpm.acquisition import PhaseMap
+from napari_qpm.jobs import CancelToken
+from napari_qpm.parameters import Parameters
+from napari_qpm.runtime.devices import DeviceName
+from napari_qpm.runtime.opening import RuntimeName
+from napari_qpm.segmentation.cell_input import cell_input
+from napari_qpm.segmentation.cell_models import (
+    cell_models,
+    channels_of,
+    find_cell_model,
+    require_angles,
+)
+from napari_qpm.segmentation.cell_scale import binned
+from napari_qpm.segmentation.instances import part_cells
+from napari_qpm.segmentation.watershed_engine import cell_diameter_px
+
+if TYPE_CHECKING:
+    from napari_qpm.runtime import Session
+
+__all__ = ["DMQPMNetEngine", "DMQPMNetPhaseEngine", "labels_by_session"]
+
+Image = NDArray[np.float32]
+LARGEST_PX = 56.0
+"""Cells that a model knows, where its spec does not say it."""
+GOOD_PX = 40.0
+"""Diameter that larger cells are brought to."""
+FAST_OVERLAP, THOROUGH_OVERLAP = 0.25, 0.5
+
+
+class DMQPMNetPhaseParameters(Parameters):
+    """Which network runs where, and how touching cells are parted."""
+
+    needs_angles: ClassVar[bool] = False
+    model: str = Field(
+        "dm-qpmnet-phase",
+        title="Model",
+        description="Trained network that finds cells: those that come with "
+        "napari-qpm, and yours.",
+    )
+    cell_diameter: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        title="Cell diameter",
+        description="Typical diameter of one cell; cells larger than the model knows "
+        "them are made smaller for it. In um when the pixel size is known, else in "
+        "pixels. Empty: estimated in each frame.",
+    )
+    threshold: float = Field(
+        0.5,
+        ge=0.05,
+        le=0.95,
+        title="Threshold",
+        description="Probability from which a pixel belongs to a cell. Higher values "
+        "draw tighter outlines.",
+    )
+    separation: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        title="Separation",
+        description="How clearly two cells are two. Higher values part fewer cells.",
+    )
+    minimum_area: float | None = Field(
+        None,
+        ge=0,
+        title="Minimum area",
+        description="Smaller objects are dropped. In um^2 when the pixel size is "
+        "known, else in pixels. Empty: a seventh of the median area.",
+    )
+    thorough: bool = Field(
+        False,
+        title="Thorough",
+        description="Average four mirrored answers of tiles that overlap by half: "
+        "about eight times slower, and a little better.",
+    )
+    runtime: RuntimeName = Field(
+        RuntimeName.AUTO,
+        title="Runtime",
+        description="ONNX Runtime is faster on most processors; both give the same "
+        "cells.",
+    )
+    device: DeviceName = Field(
+        DeviceName.AUTO,
+        title="Device",
+        description="Where the network runs. Auto takes a graphics card if it can.",
+    )
+
+    @classmethod
+    def choices(cls, name: str) -> list[tuple[str, str]] | None:
+        """Return ``(value, title)`` of the installed models."""
+        if name != "model":
+            return None
+        return [(spec.name, spec.title) for spec in cell_models(cls.needs_angles)]
+
+
+class DMQPMNetParameters(DMQPMNetPhaseParameters):
+    """The same for models that see the angles, too."""
+
+    needs_angles: ClassVar[bool] = True
+    model: str = Field(
+        "dm-qpmnet",
+        title="Model",
+        description="Trained network that finds cells in the four images of a "
+        "polarization camera and their phase.",
+    )
+
+
+class DMQPMNetPhaseEngine:
+    """Cells by a network that sees the phase.
+
+    Parameters
+    ----------
+    parameters
+        See `DMQPMNetPhaseParameters`.
+    """
+
+    name: ClassVar[str] = "dm-qpmnet-phase"
+    title: ClassVar[str] = "DM-QPMNet, phase only (learned)"
+    Parameters: ClassVar[type[Parameters]] = DMQPMNetPhaseParameters
+    companions: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, parameters: DMQPMNetPhaseParameters | None = None):
+        made: Any = parameters or self.Parameters()
+        self.parameters: DMQPMNetPhaseParameters = made
+
+    def segment(self, phase_map: PhaseMap, token: CancelToken) -> NDArray[np.int32]:
+        """Return labels ``(N, Y, X)`` of frames in memory; 0 is background.
+
+        Pixels that are not finite are background.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such model; the message says how to get one.
+        ModalityError
+            The model needs angles that the recording lacks, or gives something else.
+        """
+        from napari_qpm.runtime import session_for
+
+        model = find_cell_model(self.parameters.model)
+        require_angles(model.spec, phase_map.acquisition)
+        session = session_for(
+            model,
+            runtime=self.parameters.runtime.value,
+            device=self.parameters.device.value,
+        )
+        return labels_by_session(session, phase_map, self.parameters, token)
+
+
+class DMQPMNetEngine(DMQPMNetPhaseEngine):
+    """Cells by a network that sees the four angles and the phase.
+
+    Parameters
+    ----------
+    parameters
+        See `DMQPMNetParameters`.
+    """
+
+    name: ClassVar[str] = "dm-qpmnet"
+    title: ClassVar[str] = "DM-QPMNet (learned)"
+    Parameters: ClassVar[type[Parameters]] = DMQPMNetParameters
+
+
+def labels_by_session(
+    session: "Session",
+    phase_map: PhaseMap,
+    parameters: DMQPMNetPhaseParameters,
+    token: CancelToken,
+) -> NDArray[np.int32]:
+    """Return labels ``(N, Y, X)`` by a network that is ready to run.
+
+    Parameters
+    ----------
+    session
+        The network, with the spec of its model.
+    phase_map
+        Frames in memory.
+    parameters
+        How cells are parted.
+    token
+        Checked at every frame and tile.
+    """
+    pixel = phase_map.pixel_size_um
+    pixel_um = 1.0 if pixel is None else math.sqrt(pixel[0] * pixel[1])
+    least = parameters.minimum_area
+    labels = np.zeros(phase_map.shape, np.int32)
+    for t in range(phase_map.n_frames):
+        token.raise_if_cancelled()
+        phase = phase_map.read(t)
+        images = cell_input(phase_map, t, channels_of(session.model.spec))
+        diameter = parameters.cell_diameter
+        size_px = cell_diameter_px(phase) if diameter is None else diameter / pixel_um
+        step = _step(size_px, session.model.spec, min(phase.shape))
+        answers = _answers(session, images, step, parameters.thorough, token)
+        answers[0, ~np.isfinite(phase)] = -np.inf
+        labels[t] = part_cells(
+            answers,
+            threshold=parameters.threshold,
+            separation=parameters.separation,
+            least_area_px=None if least is None else least / pixel_um**2,
+        )
+    return labels
+
+
+def _step(size_px: float | None, spec: Any, shortest: int) -> int:
+    """Return how many pixels become one, for cells as large as a model knows."""
+    largest = float((spec.valid.get("size_px") or (0.0, LARGEST_PX))[1])
+    if size_px is None or size_px <= largest:
+        return 1
+    return max(1, min(round(size_px / GOOD_PX), shortest // 8))
+
+
+def _answers(
+    session: "Session", images: Image, step: int, thorough: bool, token: CancelToken
+) -> Image:
+    """Return the network's answers ``(1 or 3, Y, X)`` on the grid of the images."""
+    from napari_qpm.runtime import run_tiled
+
+    shape = images.shape[1:]
+    after = [(0, -size % step) for size in shape]
+    padded = np.pad(images, [(0, 0), *after], mode="edge")
+    given = np.stack([binned(image, step) for image in padded]) if step > 1 else images
+    side = session.model.spec.tile_px or 128
+    overlap = THOROUGH_OVERLAP if thorough else FAST_OVERLAP
+    flips = (
+        itertools.product((False, True), repeat=2) if thorough else ((False, False),)
+    )
+    total: Image | None = None
+    for flip in flips:
+        axes = tuple(n for n, is_flipped in enumerate(flip, start=1) if is_flipped)
+        found = run_tiled(
+            session,
+            np.flip(given, axes)[None],
+            tile_px=side,
+            overlap_px=round(overlap * side),
+            sliding_window=True,
+            token=token,
+        )[0]
+        turned = np.flip(found, axes)
+        total = turned.copy() if total is None else total + turned
+    assert total is not None
+    answers = total / np.float32(4 if thorough else 1)
+    if step > 1:
+        answers = _enlarged(answers, step)[:, : shape[0], : shape[1]]
+    return np.ascontiguousarray(answers, np.float32)
+
+
+def _enlarged(answers: Image, step: int) -> Image:
+    from scipy import ndimage
+
+    large: Image = ndimage.zoom(
+        answers, (1, step, step), order=1, mode="nearest", grid_mode=True
+    )
+    return large

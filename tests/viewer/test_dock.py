@@ -4,13 +4,14 @@ import weakref
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton, QScrollArea
 from tests.viewer.conftest import make_recording, show_recording
 from tests.viewer.test_workflow import HeldTask
 
+from napari_qpm.acquisition import Modality
 from napari_qpm.jobs import FinishReason
 from napari_qpm.viewer import workflow as workflow_module
-from napari_qpm.viewer.dock import QPMDock
+from napari_qpm.viewer.dock import MARGIN, MINIMUM_WIDTH, QPMDock
 from napari_qpm.viewer.settings import StepName
 
 pytestmark = pytest.mark.gui
@@ -73,6 +74,15 @@ def _horizontal():
     from qtpy.QtCore import Qt
 
     return Qt.Orientation.Horizontal
+
+
+def test_nothing_is_cut_off_where_the_dock_is_narrow(opened):
+    _, dock = opened
+    scroll = dock.findChild(QScrollArea)
+    room = MINIMUM_WIDTH - 2 * MARGIN - scroll.verticalScrollBar().sizeHint().width()
+    for modality in Modality:
+        dock.workflow.set_modality(modality)
+        assert scroll.widget().minimumSizeHint().width() <= room, modality
 
 
 def test_the_dock_says_what_to_do_next(make_napari_viewer_proxy, qtbot):

@@ -229,6 +229,8 @@ def _combo(name: str, titles: Mapping[Any, str], tooltip: str) -> QComboBox:
     combo = QComboBox()
     combo.setObjectName(name)
     combo.setToolTip(tooltip)
+    # Long titles are cut; they must not widen the dock.
+    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     for value, title in titles.items():
         # Plain texts: bindings differ in what they make of enumerations.
         combo.addItem(title, value.value)

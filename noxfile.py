@@ -1,4 +1,4 @@
-"""Everything a developer runs: `nox -s demo`, `tests`, `lint`, `bench`.
+"""Everything a developer runs: `nox -s demo`, `tests`, `lint`, `docs`, `bench`.
 
 Each session makes its own virtual environment, so a bare machine needs Python and nox
 only. pip's own settings (mirrors, certificates) are used as they are.
@@ -72,6 +72,15 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("npe2", "validate", "src/napari_qpm/napari.yaml")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages in docs/ into docs/_build; every warning is an error."""
+    install(session, "docs")
+    build = ["python", "-m", "sphinx", "-W", "-b", "html", "docs", "docs/_build"]
+    session.run(*build, *session.posargs)
+    session.log("Open docs/_build/index.html")
 
 
 @nox.session

@@ -10,7 +10,7 @@ The off-axis sample is opened; the pictures go to docs/images.
 import time
 
 from make_screenshots import click, parse_arguments, save, settle
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtWidgets import QApplication, QPushButton, QScrollArea
 
 import napari  # isort: skip  (after make_screenshots has set where settings go)
 
@@ -44,6 +44,7 @@ def main() -> None:
     tools = dock.phase_tools
     tools.fold.expand(animate=False)
     wait_for_rest(dock)
+    dock.findChild(QScrollArea).ensureWidgetVisible(tools.spectrum)
     save(viewer, options, "2-spectrum")
     circle = tools.spectrum.circle
     place = circle.pos()

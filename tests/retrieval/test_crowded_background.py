@@ -74,6 +74,12 @@ def test_an_empty_field_is_flat_afterwards():
     assert fit.is_trusted
 
 
+def test_dark_dust_does_not_pull_the_background_down():
+    phase = cells(4) + aberration() + noise()
+    phase[60:90, :40] -= 2.0
+    assert error_of(fit_crowded_background(phase, 5)) < 0.1
+
+
 def test_lost_pixels_do_not_count():
     phase = cells() + aberration() + noise()
     phase[:40, :60] = np.nan

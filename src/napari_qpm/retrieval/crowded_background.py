@@ -34,9 +34,10 @@ EMPTY_RAD = 0.06
 CELL_RAD, CELL_SHARE, CELL_FROM_RAD = 2.0, 1.0, 0.3
 """How far the phase of a cell may be from what is expected [rad], the second in units
 of what is expected, and from where on something is a cell."""
-SUNK_RAD, SUNK_SURE_RAD = 0.2, 0.1
+SUNK_RAD, SUNK_SURE_RAD, SUNK_REACH_RAD = 0.2, 0.2, 0.4
 """Nothing is thinner than the medium: what lies lower than the first [rad] pulls the
-background down, as strongly as empty field that is known to the second."""
+background down, as strongly as empty field that is known to the second; but far below
+the third it is a fault of the frame (dust on real holograms), and pulls less."""
 TEXTURE_WEIGHT = 3.0
 TEXTURE_QUANTILE = 0.3
 TEXTURE_REACH = 7
@@ -167,7 +168,8 @@ class _Field:
             weight = trust / sure**2 / (1 + ((height - expected) / (2 * sure)) ** 2)
             is_sunk = height < -SUNK_RAD
             target = np.where(is_sunk, 0, expected)
-            pull = np.maximum(weight, trust / SUNK_SURE_RAD**2)
+            pull = trust / SUNK_SURE_RAD**2 / (1 + (height / SUNK_REACH_RAD) ** 2)
+            pull = np.maximum(weight, pull)
             weight = np.where(is_sunk, pull, weight)
         return coefficients
 

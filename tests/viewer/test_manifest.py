@@ -33,6 +33,7 @@ def test_titles_begin_with_a_verb(manifest):
     assert {title.replace(",", "").split()[0] for title in titles} == {
         "Open",
         "Retrieve",
+        "Save",
     }
 
 
@@ -46,6 +47,7 @@ def test_every_contribution_uses_a_declared_command(manifest):
     declared = {command.id for command in manifest.contributions.commands}
     given = manifest.contributions
     used = [reader.command for reader in given.readers]
+    used += [writer.command for writer in given.writers]
     used += [widget.command for widget in given.widgets]
     used += [sample.command for sample in given.sample_data]
     used += [item.command for items in given.menus.values() for item in items]

@@ -1,4 +1,4 @@
-"""Commands that process recordings: info, retrieve, segment, measure, run."""
+"""Commands that process recordings: info, retrieve, segment, measure, run, export."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +32,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    for command in (info, retrieve, segment, measure, run):
+    for command in (info, retrieve, segment, measure, run, export):
         app.command()(command)
 
 
@@ -194,6 +194,26 @@ def run(
         described["modality"] = modality or described["modality"]
         pipeline = Pipeline.parse(described)
         _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
+
+
+def export(
+    result: Annotated[Path, typer.Argument(help="Result folder.")],
+    targets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Phase as ….h5 (qpimage) or ….ome.tif; cells as ….tif (masks) or "
+            "…_seg.npy (Cellpose).",
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Write phase or cells of a result into files that other programs read."""
+    with command_output(json) as output:
+        from napari_qpm.pipeline.exporting import export_result
+
+        made = [str(path) for path in export_result(result, targets)]
+        output.result({"files": made}, "\n".join(made))
 
 
 def _pipeline(**values: Any) -> "Pipeline":

@@ -224,10 +224,12 @@ def _parsed_image(
     axes = plan_axes(letters[:-2], array.shape[:-2], planes=planes, path=path)
     instrument, notes = _calibration(multiscale, dataset, axis_list)
     modality = None
+    times_s: tuple[float, ...] = ()
     record = attributes.get(OWN_KEY)
     if isinstance(record, Mapping):
         instrument.update(_own_instrument(record))
         modality = Modality.PHASE
+        times_s = _own_times(record)
     source: FrameSource = ZarrSource(path, key, axes)
     return RawField(
         source=source,
@@ -236,7 +238,19 @@ def _parsed_image(
         notes=(*axes.notes, *notes),
         position=name if n_images > 1 else "",
         modality=modality,
+        times_s=times_s,
     )
+
+
+def _own_times(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the times of the frames that our own result was made from."""
+    acquisition = record.get("acquisition")
+    times = acquisition.get("times_s") if isinstance(acquisition, Mapping) else None
+    if not isinstance(times, list) or not all(
+        isinstance(t, int | float) for t in times
+    ):
+        return ()
+    return tuple(map(float, times))
 
 
 def _axes(multiscale: Mapping[str, Any], n_axes: int) -> list[dict[str, Any]]:

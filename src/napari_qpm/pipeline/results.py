@@ -37,7 +37,13 @@ from napari_qpm.pipeline.stages import SATURATED, Stage
 from napari_qpm.pipeline.workers import start_workers
 from napari_qpm.provenance import Step
 
-__all__ = ["extend_results", "is_result", "phase_path", "read_cells"]
+__all__ = [
+    "described",
+    "extend_results",
+    "is_result",
+    "phase_path",
+    "read_cells",
+]
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ def _read(path: Path) -> _Stored:
     grid_y, grid_x = record["grid_scale"]
     context = PhaseMap(
         phase=np.zeros((1, *size), np.float32),
-        acquisition=_described(record["acquisition"], size),
+        acquisition=described(record["acquisition"], [n_frames, 1, *size]),
         grid_scale=(grid_y, grid_x),
         unit=PhaseUnit(record["unit"]),
         history=tuple(
@@ -177,17 +183,24 @@ def _read(path: Path) -> _Stored:
     return _Stored(place.parent, record, pipeline, context, n_frames)
 
 
-def _described(facts: dict[str, Any], size: list[int]) -> Acquisition:
-    """Return the recording a result was made from, without its frames."""
+def described(facts: dict[str, Any], size: list[int]) -> Acquisition:
+    """Return the recording a result was made from, with blank frames of this size."""
     return Acquisition(
-        source=ArraySource(np.zeros(size, facts["dtype"])),
+        source=ArraySource(np.broadcast_to(np.zeros((), facts["dtype"]), size)),
         modality=Modality.parse(facts["modality"]),
         instrument=Instrument.from_dict(facts["instrument"]),
         name=facts["name"],
         path=None if facts["path"] is None else Path(facts["path"]),
         notes=tuple(facts["notes"]),
         history=tuple(Step(**step) for step in facts["history"]),
+        times_s=_times(facts, size),
     )
+
+
+def _times(facts: dict[str, Any], size: list[int]) -> tuple[float, ...] | None:
+    """Return the times of the frames, when they are as many as the frames."""
+    times = facts.get("times_s")
+    return tuple(times) if times and len(times) == size[0] else None
 
 
 def _raw_recording(described: Acquisition) -> Acquisition | None:

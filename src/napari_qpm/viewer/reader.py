@@ -26,9 +26,10 @@ Reader = Callable[[PathLike | Sequence[PathLike]], list[LayerTuple]]
 def get_reader(path: PathLike | Sequence[PathLike]) -> Reader | None:
     """Return a reader when every path is a recording of ours, else None."""
     from napari_qpm.io import is_ours
+    from napari_qpm.io.label_files import is_seg_file
 
     try:
-        ours = all(is_ours(one) for one in _as_paths(path))
+        ours = all(is_seg_file(one) or is_ours(one) for one in _as_paths(path))
     except Exception:
         logger.debug("Could not examine %s", path, exc_info=True)
         return None
@@ -38,14 +39,18 @@ def get_reader(path: PathLike | Sequence[PathLike]) -> Reader | None:
 def read_recordings(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:
     """Return one Image layer for each field of view in these files or folders.
 
-    A result of ours, or the folder it lies in, also gives its cells as Labels.
+    A result of ours, or the folder it lies in, also gives its cells as Labels, and so
+    does a segmentation of Cellpose.
     """
     from napari_qpm.io import open_all
+    from napari_qpm.io.label_files import is_seg_file, read_labels
     from napari_qpm.pipeline.results import is_result
 
     layers: list[LayerTuple] = []
     for one in _as_paths(path):
-        if is_result(one):
+        if is_seg_file(one):
+            layers.append((read_labels(one), {"name": one.stem}, "labels"))
+        elif is_result(one):
             layers += _result_layers(one)
         else:
             layers += [recording_layer(acquisition) for acquisition in open_all(one)]

@@ -29,14 +29,14 @@ class WienerParameters(TransportParameters):
 
     band_centres_nm: tuple[float, float, float] = Field(
         (605.0, 535.0, 465.0),
-        title="Wavelengths of the colours (nm)",
+        title="Colours (nm)",
         description="Mean wavelengths of red, green and blue.",
     )
     condenser_na: float = Field(
         0.0,
         ge=0.0,
         le=1.4,
-        title="Condenser aperture",
+        title="Condenser NA",
         description="Numerical aperture of the illumination; 0 for a closed "
         "aperture diaphragm.",
     )

@@ -44,7 +44,7 @@ class TransportParameters(BackgroundParameters):
         100.0,
         ge=2.0,
         le=100_000.0,
-        title="Largest structure (um)",
+        title="Largest (µm)",
         description="Structure that is larger fades out: it is mostly noise. Make it "
         "at least twice as large as a cell.",
     )

@@ -44,7 +44,7 @@ class RefocusParameters(PhaseParameters):
         0.0,
         ge=-100.0,
         le=100.0,
-        title="Refocus (um)",
+        title="Refocus (µm)",
         description="Distance in the medium to the plane that is brought into focus; "
         "0 keeps the plane of the camera. Needs wavelength, pixel size and medium "
         "index.",
@@ -60,7 +60,7 @@ class RefocusParameters(PhaseParameters):
         20.0,
         gt=0.0,
         le=100.0,
-        title="Autofocus range (um)",
+        title="Search ± (µm)",
         description="How far to both sides autofocus searches.",
     )
 

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QSizePolicy,
     QSpinBox,
     QWidget,
 )
@@ -129,6 +130,7 @@ class _Slider:
         self.widget.setDecimals(1)
         self.widget.setRange(low, high)
         self.widget.setSingleStep((high - low) / 400)
+        self.widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.changed = self.widget.valueChanged
 
     def get(self) -> float:

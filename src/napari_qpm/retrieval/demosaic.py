@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval._demosaic_kernels import interpolate_rows
 from napari_qpm.retrieval._threads import run_blocks
+from napari_qpm.retrieval.analyser_matrix import AnalyserWeights
 
 __all__ = [
     "ANGLES",
@@ -40,6 +41,9 @@ FOURIER_SIGMA_PX = 1.2
 FOURIER_RADIUS_PX = 5
 NOTABLE_TAP = 0.05
 """A raw pixel with less weight than this does not spoil its neighbour."""
+
+PERFECT = ((1, 0, -1, 0), (0, -1, 0, 1), (1, 0, 1, 0), (0, 1, 0, 1))
+"""Of 0, 45, 90, 135 degrees in I0 - I90, I135 - I45, I0 + I90, I45 + I135."""
 
 Layout = tuple[int, int, int, int]
 
@@ -121,14 +125,19 @@ def angle_weights(
 
 @functools.lru_cache(maxsize=32)
 def difference_weights(
-    layout: Layout, roi_offset: tuple[int, int], width: int
+    layout: Layout,
+    roi_offset: tuple[int, int],
+    width: int,
+    analysers: AnalyserWeights | None = None,
 ) -> NDArray[np.float32]:
     """Return the weights of I0 - I90, I135 - I45, I0 + I90, I45 + I135.
 
-    Shape ``(4, 2, width)`` as in `angle_weights`; shared and read-only.
+    Shape ``(4, 2, width)`` as in `angle_weights`; shared and read-only. `analysers`
+    makes them those of perfect analysers.
     """
-    w0, w45, w90, w135 = angle_weights(layout, roi_offset, width)
-    weights = np.stack([w0 - w90, w135 - w45, w0 + w90, w45 + w135])
+    rows = np.asarray(PERFECT if analysers is None else analysers, np.float32)
+    each = angle_weights(layout, roi_offset, width)
+    weights = np.ascontiguousarray(np.tensordot(rows, each, axes=1))
     weights.flags.writeable = False
     return weights
 

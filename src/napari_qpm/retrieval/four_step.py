@@ -22,6 +22,7 @@ from napari_qpm.retrieval._demosaic_kernels import (
     subtract_phase_rows,
 )
 from napari_qpm.retrieval._threads import run_blocks
+from napari_qpm.retrieval.analyser_matrix import AnalyserWeights, corrected_angles
 from napari_qpm.retrieval.demosaic import (
     ANGLES,
     SMALLEST_SIDE,
@@ -70,11 +71,27 @@ class AngleSampling:
         ``(y, x)`` of the first pixel on the sensor; for mosaics only.
     method
         Interpolation of mosaics.
+    analysers
+        Weights that make up for imperfect analysers; `None` for perfect ones.
     """
 
     layout: Layout
     roi_offset: tuple[int, int] = (0, 0)
     method: Demosaicing = Demosaicing.BICUBIC
+    analysers: AnalyserWeights | None = None
+
+    def weights(self, width: int) -> NDArray[np.float32]:
+        """Return the weights of the difference images of mosaics of this width."""
+        return difference_weights(self.layout, self.roi_offset, width, self.analysers)
+
+    def of_frame(self, frame: NDArray[Any]) -> tuple[NDArray[Any], "AngleSampling"]:
+        """Return a raw frame as the kernels take it, and how that holds the angles."""
+        raw = _prepared(frame)
+        if len(raw) == 1 or self.analysers is None:
+            return raw, self
+        images = np.asarray(raw[list(self.channel_order)], np.float32)
+        even = corrected_angles(images, self.analysers)
+        return even, AngleSampling(ANGLES, method=self.method)
 
     @property
     def channel_order(self) -> tuple[int, int, int, int]:
@@ -178,14 +195,14 @@ def wrapped_phase(frame: NDArray[Any], sampling: AngleSampling) -> NDArray[np.fl
     LayoutError
         The frame has neither one nor four channels, or is tiny.
     """
-    raw = _prepared(frame)
+    raw, sampling = sampling.of_frame(frame)
     _, height, width = raw.shape
     wrapped = np.empty((height, width), np.float32)
     if len(raw) == 4:
         order = sampling.channel_order
         run_blocks(angle_phase_rows, height, raw, order, wrapped, row_size=width)
     else:
-        weights = difference_weights(sampling.layout, sampling.roi_offset, width)
+        weights = sampling.weights(width)
         taps = interpolation_taps(sampling.method)
         arguments = (raw[0], weights, taps, wrapped)
         run_blocks(mosaic_phase_rows, height, *arguments, row_size=width)
@@ -204,7 +221,7 @@ def fringes(
     out
         Where to write; new arrays by default.
     """
-    raw = _prepared(frame)
+    raw, sampling = sampling.of_frame(frame)
     _, height, width = raw.shape
     found = out or Fringes.empty((height, width))
     outputs = (found.wrapped, found.amplitude, found.quality)
@@ -212,7 +229,7 @@ def fringes(
         order = sampling.channel_order
         run_blocks(angle_fringe_rows, height, raw, order, *outputs, row_size=width)
     else:
-        weights = difference_weights(sampling.layout, sampling.roi_offset, width)
+        weights = sampling.weights(width)
         taps = interpolation_taps(sampling.method)
         inputs = (raw[0], weights, taps)
         run_blocks(mosaic_fringe_rows, height, *inputs, *outputs, row_size=width)
@@ -221,12 +238,12 @@ def fringes(
 
 def difference_images(frame: NDArray[Any], sampling: AngleSampling) -> DifferenceImages:
     """Return differences and sums of the angles of a ``(C, Y, X)`` frame."""
-    raw = _prepared(frame)
+    raw, sampling = sampling.of_frame(frame)
     _, height, width = raw.shape
     if len(raw) == 4:
         i0, i45, i90, i135 = (raw[c].astype(np.float32) for c in sampling.channel_order)
         return DifferenceImages(i0 - i90, i135 - i45, i0 + i90, i45 + i135)
-    weights = difference_weights(sampling.layout, sampling.roi_offset, width)
+    weights = sampling.weights(width)
     taps = interpolation_taps(sampling.method)
     images = np.empty((4, height, width), np.float32)
     for weight, image in zip(weights, images, strict=True):

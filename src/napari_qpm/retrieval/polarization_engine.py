@@ -20,6 +20,7 @@ from napari_qpm.acquisition import (
 )
 from napari_qpm.errors import LayoutError, ModalityError
 from napari_qpm.jobs import CancelToken
+from napari_qpm.retrieval.analyser_matrix import analyser_weights
 from napari_qpm.retrieval.demosaic import ANGLES, Demosaicing
 from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
@@ -142,7 +143,8 @@ class FourStepEngine:
         where = repr(acquisition.name)
         layout = instrument.require("polarization_layout", "Four-step phase", where)
         method = self.parameters.demosaicing
-        return AngleSampling(layout, instrument.roi_offset_px, method)
+        weights = analyser_weights(instrument)
+        return AngleSampling(layout, instrument.roi_offset_px, method, weights)
 
     def _read_frame(
         self,

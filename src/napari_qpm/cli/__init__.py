@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from napari_qpm.cli import adapting, checking, evaluating, models, processing, tools
+from napari_qpm.cli import (
+    adapting,
+    calibrating,
+    checking,
+    evaluating,
+    models,
+    processing,
+    tools,
+)
 from napari_qpm.cli.output import Output, UsageError, plain_line
 
 __all__ = ["app", "main"]
@@ -22,6 +30,7 @@ processing.register(app)
 checking.register(app)
 evaluating.register(app)
 tools.register(app)
+calibrating.register(app)
 models.register(app)
 adapting.register(app)
 

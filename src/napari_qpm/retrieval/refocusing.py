@@ -190,7 +190,7 @@ def _faded(field: NDArray[Any], share: float = RIM) -> NDArray[Any]:
         ramp[-rim:] = ramp[:rim][::-1]
         ramps.append(ramp)
     level = field.mean()
-    return level + (field - level) * ramps[0][:, None] * ramps[1]
+    return np.asarray(level + (field - level) * ramps[0][:, None] * ramps[1])
 
 
 def refocus(

@@ -47,10 +47,11 @@ def test_a_crowded_field_keeps_its_background():
 
 
 def test_it_fails_less_than_a_fit_outside_of_the_cells_where_little_is_empty():
-    fields = [cells(18, seed) + aberration() + noise() for seed in (3, 5, 8)]
+    fields = [cells(18, seed) + aberration() + noise() for seed in range(3, 9)]
     outside = max(error_of(fit_background(f, Background.ZERNIKE, 4)) for f in fields)
     crowded = max(error_of(fit_crowded_background(f, 4)) for f in fields)
-    assert crowded < 0.7 * outside
+    assert outside > 1
+    assert crowded < 0.1
 
 
 def test_what_a_network_saw_helps():

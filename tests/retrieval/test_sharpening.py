@@ -71,11 +71,9 @@ def test_aberrations_are_taken_out_though_cells_hide_them(cell, rough):
     assert rms(made.phase - cell) < 0.1
 
 
-def test_after_a_reference_only_level_and_tilt_are_left_to_find(cell, rough):
-    x = np.arange(SHAPE[1])
+def test_after_a_reference_only_a_level_is_left_to_find(cell, rough):
     surface = np.angle(np.exp(1j * curvature())).astype(np.float32)
-    tilted = cell + 0.004 * x - 0.7
-    made = sharpen(rough, hologram(tilted), CARRIER, 1, surface, has_reference=True)
+    made = sharpen(rough, hologram(cell - 0.7), CARRIER, 1, surface, has_reference=True)
     assert rms(made.phase - cell) < 0.1
 
 

@@ -26,8 +26,10 @@ __all__ = [
     "fit_background",
     "fit_wrapped_slopes",
     "legendre",
+    "normal_equations",
     "robust_deviation",
     "roughness",
+    "select_terms",
     "terms_of",
 ]
 
@@ -240,7 +242,7 @@ def _slope_correction(
         gathered = np.concatenate([np.abs(misfit).ravel() for misfit in misfits])
         spread = 1.4826 * float(np.nanmedian(gathered[::4]))
         sums = [
-            _normal_equations(rows, columns, _tukey(misfit, spread), misfit)
+            normal_equations(rows, columns, _tukey(misfit, spread), misfit)
             for (_, rows, columns), misfit in zip(steps, misfits, strict=True)
         ]
         gram, moment = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
@@ -430,10 +432,10 @@ def _fit_terms(
         return None
     py = legendre(coarse.y, max(i for i, _ in terms) + 1)
     px = legendre(coarse.x, max(j for _, j in terms) + 1)
-    gram = _normal_equations(py, px, mask.astype(np.float64), coarse.values)[0]
+    gram = normal_equations(py, px, mask.astype(np.float64), coarse.values)[0]
     used = terms
     while True:
-        condition = float(np.sqrt(np.linalg.cond(_select(gram, used))))
+        condition = float(np.sqrt(np.linalg.cond(select_terms(gram, used))))
         if condition <= MAX_CONDITION or len(used) == 1:
             break
         highest = max(sum(term) for term in used)
@@ -442,14 +444,14 @@ def _fit_terms(
     coefficients = np.zeros((len(py), len(px)))
     for _ in range(3):
         weight = np.where(mask, _tukey(deviation, noise), 0)
-        gram, moment = _normal_equations(py, px, weight, coarse.values)
+        gram, moment = normal_equations(py, px, weight, coarse.values)
         coefficients = _solve(gram, moment, used)
         deviation = coarse.values - coarse.surface(coefficients)
         noise = 1.4826 * float(np.median(np.abs(deviation[mask])))
     return coefficients, condition
 
 
-def _normal_equations(
+def normal_equations(
     rows: NDArray[np.float64],
     columns: NDArray[np.float64],
     weight: NDArray[np.floating],
@@ -479,7 +481,7 @@ def _normal_equations(
     return gram.transpose(0, 2, 1, 3), moment
 
 
-def _select(gram: NDArray[np.float64], terms: Terms) -> NDArray[np.float64]:
+def select_terms(gram: NDArray[np.float64], terms: Terms) -> NDArray[np.float64]:
     """Return the square Gram matrix of these terms."""
     i, j = np.array(terms).T
     return np.asarray(gram[i[:, None], j[:, None], i, j])
@@ -492,7 +494,7 @@ def _solve(
     i, j = np.array(terms).T
     coefficients = np.zeros(moment.shape)
     coefficients[i, j] = np.linalg.lstsq(
-        _select(gram, terms), moment[i, j], rcond=1e-12
+        select_terms(gram, terms), moment[i, j], rcond=1e-12
     )[0]
     return coefficients
 

@@ -2,9 +2,8 @@
 
 A fit outside of the cells alone is free to bend under large ones, where it has nothing
 to hold on to. Here every pixel counts, by how likely it is empty: what is textured or
-high hardly does, nothing may lie lower than the background, and the background is no
-wilder than those of microscopes are. Where a network has said how high the cells are,
-these count, too.
+high hardly does, and the background is no wilder than those of microscopes are. Where a
+network has said how high the cells are, these count, too.
 """
 
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ from napari_qpm.retrieval.background import (
     background_mode,
     empty_pixels,
     legendre,
+    normal_equations,
     robust_deviation,
     roughness,
+    select_terms,
     terms_of,
 )
 from napari_qpm.retrieval.engine import Background
@@ -34,10 +35,6 @@ EMPTY_RAD = 0.06
 CELL_RAD, CELL_SHARE, CELL_FROM_RAD = 2.0, 1.0, 0.3
 """How far the phase of a cell may be from what is expected [rad], the second in units
 of what is expected, and from where on something is a cell."""
-SUNK_RAD, SUNK_SURE_RAD, SUNK_REACH_RAD = 0.2, 0.2, 0.4
-"""Nothing is thinner than the medium: what lies lower than the first [rad] pulls the
-background down, as strongly as empty field that is known to the second; but far below
-the third it is a fault of the frame (dust on real holograms), and pulls less."""
 TEXTURE_WEIGHT = 3.0
 TEXTURE_QUANTILE = 0.3
 TEXTURE_REACH = 7
@@ -49,7 +46,8 @@ RIM_SHARE, RIM_WEIGHT = 0.03, 0.2
 """Rim of a frame, in units of its side, where filters ring."""
 EFFECTIVE_SAMPLES = 20.0
 """Independent samples of a frame: neighbours on the coarse grid err alike."""
-ROUNDS = 12
+MOST_ROUNDS, LEAST_CHANGE_RAD = 40, 1e-3
+"""Of the fit that weighs every pixel."""
 SETTLING_ROUNDS, SETTLING_SHARE = 4, 0.1
 """Rounds in which empty pixels correct the coefficients, and by how much they typically
 do, in units of the prior."""
@@ -58,6 +56,7 @@ SETTLED_SAMPLES = 100.0
 LEAST_NOISE_RAD = 0.01
 
 FloatImage = NDArray[np.float32]
+Square = NDArray[np.float64]
 
 
 def fit_crowded_background(
@@ -68,8 +67,8 @@ def fit_crowded_background(
     Coefficients c of Legendre products up to a total order minimise the sum over the
     coarse grid of ``w (h - e)^2`` with ``h = phase - S(c)``, plus ``(c / prior)^2``.
     Expected is ``e = guess``; the weights w fall with the texture around, with the
-    height, and with the misfit (Cauchy). Where h is negative, e is 0 and w is large.
-    In the end the pixels that are clearly empty correct c by as much as they bear.
+    height, and with the misfit (Cauchy). In the end the pixels that are clearly empty
+    correct c by as much as they bear.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def fit_crowded_background(
     coefficients, mask, noise = field.settle(rough)
     height = field.heights(coefficients)
     return BackgroundFit(
-        field.surface(coefficients),
+        Surface(coefficients),
         float(mask.sum() / finite.sum()),
         robust_deviation(height[mask]) if mask.any() else noise,
         field.condition,
@@ -108,21 +107,25 @@ def fit_crowded_background(
 class _Field:
     """A frame on the coarse grid, and the polynomials of its background.
 
+    Coefficients are ``(order + 1, order + 1)`` squares of Legendre products, zero
+    beyond the total order.
+
     Parameters
     ----------
     values
         ``(y, x)`` phase [rad].
+    rows, columns
+        ``(order + 1, y)`` and ``(order + 1, x)`` polynomials.
     terms
-        Orders in y and x of the polynomials.
-    design
-        ``(y * x, terms)``: the polynomials.
+        Orders in y and x of the products.
     prior
-        ``(terms, terms)`` inverse squares of typical coefficients.
+        Inverse squares of typical coefficients of the terms.
     """
 
     values: FloatImage
+    rows: NDArray[np.float64]
+    columns: NDArray[np.float64]
     terms: tuple[tuple[int, int], ...]
-    design: NDArray[np.float64]
     prior: NDArray[np.float64]
 
     @classmethod
@@ -130,52 +133,41 @@ class _Field:
         """Return a frame with the polynomials up to an order."""
         terms = terms_of(Background.CROWDED, order)
         rows, columns = (legendre(axis, order + 1) for axis in (coarse.y, coarse.x))
-        products = [np.outer(rows[i], columns[j]).ravel() for i, j in terms]
-        prior = np.diag([1 / PRIOR_RAD[i + j] ** 2 for i, j in terms])
-        return cls(coarse.values, terms, np.stack(products, axis=1), prior)
+        prior = np.array([1 / PRIOR_RAD[i + j] ** 2 for i, j in terms])
+        return cls(coarse.values, rows, columns, terms, prior)
 
     @property
     def condition(self) -> float:
         """Condition number of a fit to the whole frame."""
-        return float(np.linalg.cond(self.design))
+        evenly = np.ones(self.values.shape)
+        gram, _ = normal_equations(self.rows, self.columns, evenly, evenly)
+        return float(np.sqrt(np.linalg.cond(select_terms(gram, self.terms))))
 
-    def heights(self, coefficients: NDArray[np.floating]) -> FloatImage:
+    def heights(self, coefficients: Square) -> FloatImage:
         """Return the phase above a background ``(y, x)`` [rad]."""
-        below = (self.design @ coefficients).reshape(self.values.shape)
+        below = self.rows.T @ coefficients @ self.columns
         return np.asarray(self.values - below, np.float32)
 
-    def surface(self, coefficients: NDArray[np.floating]) -> Surface:
-        """Return a background for any grid."""
-        size = 1 + max(i for i, _ in self.terms)
-        square = np.zeros((size, size))
-        for (i, j), coefficient in zip(self.terms, coefficients, strict=True):
-            square[i, j] = coefficient
-        return Surface(square)
-
-    def bend_under(self, expected: NDArray[np.floating]) -> NDArray[np.floating]:
+    def bend_under(self, expected: NDArray[np.floating]) -> Square:
         """Return coefficients under cells of about these heights ``(y, x)`` [rad]."""
         trust = _trust(self.values)
         empty_rad = EMPTY_RAD * (1 + TEXTURE_WEIGHT * _texture(self.values))
         sure = empty_rad + _doubt(expected)
-        target, weight = expected, trust / sure**2
-        nowhere = np.zeros(len(self.terms))
-        coefficients: NDArray[np.floating] = nowhere
-        for _ in range(ROUNDS):
-            coefficients = self._solve(weight, target, self.prior, nowhere)
+        weight = trust / sure**2
+        nowhere = np.zeros((len(self.rows), len(self.columns)))
+        coefficients = nowhere
+        for _ in range(MOST_ROUNDS):
+            before = coefficients
+            coefficients = self._solve(weight, expected, self.prior, nowhere)
+            if np.abs(coefficients - before).max() < LEAST_CHANGE_RAD:
+                break
             height = self.heights(coefficients)
             # What rises where no cell is expected is no empty field either.
             sure = empty_rad + _doubt(np.maximum(expected, height))
             weight = trust / sure**2 / (1 + ((height - expected) / (2 * sure)) ** 2)
-            is_sunk = height < -SUNK_RAD
-            target = np.where(is_sunk, 0, expected)
-            pull = trust / SUNK_SURE_RAD**2 / (1 + (height / SUNK_REACH_RAD) ** 2)
-            pull = np.maximum(weight, pull)
-            weight = np.where(is_sunk, pull, weight)
         return coefficients
 
-    def settle(
-        self, rough: NDArray[np.floating]
-    ) -> tuple[NDArray[np.floating], NDArray[np.bool_], float]:
+    def settle(self, rough: Square) -> tuple[Square, NDArray[np.bool_], float]:
         """Return coefficients that clearly empty pixels corrected, these, and noise."""
         finite = np.isfinite(self.values)
         prior, coefficients = self.prior / SETTLING_SHARE**2, rough
@@ -187,8 +179,7 @@ class _Field:
             mask = empty_pixels(height, noise, finite)
             weight = mask / (1 + (np.nan_to_num(height) / (2 * noise)) ** 2)
             weight *= SETTLED_SAMPLES / self.values.size / noise**2
-            nothing = np.zeros_like(height)
-            coefficients = self._solve(weight, nothing, prior, rough)
+            coefficients = self._solve(weight, np.zeros_like(height), prior, rough)
         return coefficients, mask, noise
 
     def _solve(
@@ -196,13 +187,17 @@ class _Field:
         weight: NDArray[np.floating],
         target: NDArray[np.floating],
         prior: NDArray[np.floating],
-        centre: NDArray[np.floating],
-    ) -> NDArray[np.floating]:
+        centre: Square,
+    ) -> Square:
         """Return the coefficients of a weighted fit that are not far from a centre."""
-        given = np.nan_to_num(np.asarray(self.values - target)).ravel()
-        weighted = self.design * np.nan_to_num(weight).reshape(-1, 1)
-        gram = self.design.T @ weighted + prior
-        return np.linalg.solve(gram, weighted.T @ given + prior @ centre)
+        gram, moment = normal_equations(
+            self.rows, self.columns, np.nan_to_num(weight), self.values - target
+        )
+        i, j = np.array(self.terms).T
+        matrix = select_terms(gram, self.terms) + np.diag(prior)
+        found = np.zeros_like(centre)
+        found[i, j] = np.linalg.solve(matrix, moment[i, j] + prior * centre[i, j])
+        return found
 
 
 def _doubt(expected: NDArray[np.floating]) -> NDArray[np.floating]:

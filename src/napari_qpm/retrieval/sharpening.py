@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
-from napari_qpm.retrieval.background import fit_wrapped_slopes
+from napari_qpm.retrieval.background import fit_background, fit_wrapped_slopes
 from napari_qpm.retrieval.crowded_background import fit_crowded_background
 from napari_qpm.retrieval.demodulation import cached_demodulator
-from napari_qpm.retrieval.engine import Unwrapping
+from napari_qpm.retrieval.engine import Background, Unwrapping
 from napari_qpm.retrieval.unwrapping import unwrap
 
 __all__ = ["Sharpened", "sharpen"]
@@ -26,8 +26,6 @@ FILTER_SHARE = 0.6
 has found already need not be kept clear of, so it may be wide."""
 BACKGROUND_ORDER = 5
 """Highest order of the background that is looked for."""
-REFERENCE_ORDER = 1
-"""The same where a reference was taken out: the stage may have moved since."""
 
 FloatImage = NDArray[np.float32]
 
@@ -74,8 +72,8 @@ def sharpen(
         ``(Y, X)`` [rad]: what this sideband holds beside the carrier of an empty field,
         as far as it is known; may be wrapped.
     has_reference
-        Whether the surface was measured on an empty field, so that no curvature or
-        aberration is left.
+        Whether the surface was measured on an empty field, so that nothing but a
+        level is left.
 
     Raises
     ------
@@ -95,9 +93,13 @@ def sharpen(
     turned *= np.conj(turned.mean())
     error = unwrap(np.angle(turned).astype(np.float32), Unwrapping.AUTO).phase
     found = guess + error
-    order = REFERENCE_ORDER if has_reference else BACKGROUND_ORDER
-    background = fit_crowded_background(found, order, guess).surface
-    found -= background.evaluate((phase.shape[0], phase.shape[1]))
+    if has_reference:
+        # Tilt and curvature were taken out to unwrap, but belong to the cells here.
+        found += smooth
+        background = fit_background(found, Background.OFFSET)
+    else:
+        background = fit_crowded_background(found, BACKGROUND_ORDER, guess)
+    found -= background.surface.evaluate((phase.shape[0], phase.shape[1]))
     far_share = float(np.mean(np.abs(found - guess) > np.pi))
     return Sharpened(np.asarray(found, np.float32), far_share)
 

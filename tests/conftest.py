@@ -4,6 +4,7 @@ No test reaches the network, leaves a job running, or depends on the shared reco
 being there: those tests skip with the reason.
 """
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -160,3 +161,26 @@ def tiny_models(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """Let the model "tiny" be the user's only one."""
     monkeypatch.setenv("NAPARI_QPM_MODELS", str(tiny_model_folder))
     return tiny_model_folder
+
+
+def load_beside(path: Path) -> Any:
+    """Return the module at `path`; tests are no package, so none can be imported."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Any:
+    """Return the module that writes a recording in every format."""
+    return load_beside(PROJECT_ROOT / "tests" / "io" / "corpus.py")
+
+
+@pytest.fixture(scope="session")
+def micromanager() -> Any:
+    """Return the module that writes files of Micro-Manager."""
+    return load_beside(PROJECT_ROOT / "tests" / "io" / "micromanager_files.py")

@@ -1,9 +1,6 @@
 """Small frames of each kind, with the pattern that the detection looks for."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,25 +89,3 @@ def stack() -> NDArray[np.uint16]:
     frames = np.random.default_rng(4).integers(0, 4096, (10, 64, 48))
     frames[:, 0, 0] = 4095
     return frames.astype(np.uint16)
-
-
-@pytest.fixture(scope="session")
-def micromanager():
-    """Return the module that writes files of Micro-Manager."""
-    return load("micromanager_files")
-
-
-@pytest.fixture(scope="session")
-def corpus():
-    """Return the module that writes a recording in every format."""
-    return load("corpus")
-
-
-def load(name: str):
-    """Return a module beside this file; tests are no package."""
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

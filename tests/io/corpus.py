@@ -195,7 +195,9 @@ def _arrays(folder: Path, size: int, n: int) -> Iterator[Sample]:
     path = folder / "fortran.npy"
     frames = _counts(raw, "u2")
     np.save(path, np.asfortranarray(frames))
-    yield Sample("npy-fortran", path, "NPY", "u2", "little", frames[:, None])
+    yield Sample(
+        "npy-fortran", path, "NPY, Fortran order", "u2", "little", frames[:, None]
+    )
 
 
 def _hdf5s(folder: Path, size: int, n: int) -> Iterator[Sample]:

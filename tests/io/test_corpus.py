@@ -14,8 +14,13 @@ def samples(corpus, tmp_path_factory):
     return {sample.name: sample for sample in written}
 
 
-def test_names_are_unique(samples):
-    assert len(samples) > 60
+def test_it_holds_every_suffix_that_we_say_we_read(samples):
+    from napari_qpm.io import READABLE_SUFFIXES
+
+    written = {sample.path.suffix for sample in samples.values()}
+    others = {".tiff", ".btf", ".tf8", ".tf2", ".jpeg", ".hdf5", ".hdf", ".he5"}
+    assert set(READABLE_SUFFIXES) - others <= written
+    assert len(samples) > 70
 
 
 def test_each_recording_gives_its_pixels_and_its_description(samples):

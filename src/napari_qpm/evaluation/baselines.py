@@ -49,7 +49,7 @@ class Baseline:
     seed: int | None = None
     source: str = NOT_RUN
 
-    def row(self, seed: int) -> Row:
+    def row(self, seed: int | None) -> Row:
         """Return the row on the set of this seed, without cost and latency."""
         if not self.metrics:
             return Row(key=self.key, method=self.method, source=self.source)

@@ -304,8 +304,9 @@ def keepable(model: Model, evaluation: Evaluation) -> Baseline:
     """
     row = evaluation.row(ALONE_ROW) or evaluation.rows[0]
     spec = model.spec
+    alone = "the network's answer alone; " if row.key == ALONE_ROW else ""
     return Baseline(
-        key=spec.architecture,
+        key=spec.architecture if spec.kind == "phase" else spec.name,
         method=spec.title,
         architecture=spec.architecture,
         config=dict(spec.config),
@@ -313,7 +314,7 @@ def keepable(model: Model, evaluation: Evaluation) -> Baseline:
         groups={name: dict(scores) for name, scores in row.groups.items()},
         n=row.n,
         seed=evaluation.seed,
-        source=f"the network's answer alone; {describe_training(spec.training)}; "
+        source=f"{alone}{describe_training(spec.training)}; "
         f"evaluated at "
         f"{evaluation.facts.get('revision')}, weights {spec.sha256[:12]}",
     )

@@ -20,6 +20,14 @@ _SHOWN = (
     ("piston_corrected_psnr_db", "PSNR less piston", ".2f"),
 )
 """Key, heading and format of the metrics that people see."""
+_SHOWN_OF_CELLS = (
+    ("dice", "Dice", ".3f"),
+    ("dice_sd", "sd", ".3f"),
+    ("ap50", "AP@0.5", ".3f"),
+    ("ap50_sd", "sd", ".3f"),
+    ("count_error", "count error", ".2f"),
+)
+"""The same of methods that find cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +112,7 @@ class Evaluation:
             "model": self.model,
             "data": self.data,
             "seed": self.seed,
-            "rows": [row.to_dict() for row in self.rows],
+            "rows": [self._with_nulls(row.to_dict()) for row in self.rows],
             **self.facts,
         }
 
@@ -136,17 +144,29 @@ class Evaluation:
                 error
             )
 
+    @property
+    def _columns(self) -> tuple[tuple[str, str, str], ...]:
+        finds_cells = any("dice" in row.metrics for row in self.rows)
+        return _SHOWN_OF_CELLS if finds_cells else _SHOWN
+
+    def _with_nulls(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with a null for each metric, where it was not run."""
+        if all(value is None for value in values["metrics"].values()):
+            values["metrics"] = {key: None for key, _, _ in self._columns}
+        return values
+
     def row(self, key: str) -> Row | None:
         """Return the row of this key, if there is one."""
         return next((row for row in self.rows if row.key == key), None)
 
     def table(self) -> str:
         """Return the rows as a Markdown table."""
-        titles = [title for _, title, _ in _SHOWN]
+        columns = self._columns
+        titles = [title for _, title, _ in columns]
         head = ["method", *titles, "params", "MAC", "latency ms", "n"]
         lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
         for row in self.rows:
-            scores = [_number(row.metrics.get(key), form) for key, _, form in _SHOWN]
+            scores = [_number(row.metrics.get(key), form) for key, _, form in columns]
             if not row.was_run:
                 scores[0] = NOT_RUN
             cost = [_large(row.params), _large(row.macs)]

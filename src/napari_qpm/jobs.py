@@ -265,7 +265,8 @@ def run_command(
 
     The child prints one JSON object a line: progress events
     (``{"event": "progress", "done", "total", "unit", "message"}``), and last its result
-    or ``{"event": "error", "message"}``. Cancel terminates the child; the pipeline's
+    or ``{"event": "error", "message"}``, with its traceback where it was not foreseen.
+    Cancel terminates the child; the pipeline's
     restart then continues where it stopped. With `keeps_result`, a child that is
     terminated and ends with a result has done its work.
     """
@@ -299,7 +300,10 @@ def run_command(
         token.raise_if_cancelled()
         if child.returncode or last.get("event") == "error":
             message = last.get("message", f"exit status {child.returncode}")
-            raise QPMError(f"The child process failed: {message}")
+            failure = QPMError(f"The child process failed: {message}")
+            if "traceback" in last:
+                failure.add_note(f"In the child process:\n{last['traceback']}")
+            raise failure
         return last
 
     return run

@@ -7,8 +7,9 @@ from tests.viewer.conftest import CENTRES, make_recording, show_recording
 from tests.viewer.test_cell_selection import N_FRAMES, Press, world_of
 
 from napari_qpm.viewer.fields import Role
-from napari_qpm.viewer.label_tools import SHORTCUTS, LabelTools, Tool
+from napari_qpm.viewer.label_tools import LabelTools, Tool
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.shortcuts import SHORTCUTS, Act
 
 GAP_PX = 30.0
 
@@ -244,7 +245,7 @@ def test_keys_choose_tools_and_escape_puts_them_away(tools, segmented):
     cells = cells_of(segmented)
     keys = {str(key): action for key, action in cells.keymap.items()}
 
-    keys[SHORTCUTS["split"].replace("-", "+")](cells)
+    keys[SHORTCUTS[Act.SPLIT].shown](cells)
     assert tools.tool is Tool.SPLIT
     {str(key): call for key, call in cells.keymap.items()}["Escape"](cells)
 

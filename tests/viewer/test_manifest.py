@@ -2,12 +2,34 @@ import importlib
 from pathlib import Path
 
 import pytest
+
+# napari's list of the menus that plugins may add to; private, and nowhere else.
+from napari._app_model.constants._menus import is_menu_contributable
 from npe2 import PluginManager, PluginManifest
 
 import napari_qpm
+from napari_qpm.viewer import commands
 
-# What napari 0.9 offers to plugins; its own list of identifiers is private.
-LAYER_MENUS = ("visualize", "annotate", "data", "filter", "measure", "segment")
+VERBS = {
+    "Adapt",
+    "Cancel",
+    "Compare",
+    "Copy",
+    "Delete",
+    "Export",
+    "Follow",
+    "Measure",
+    "Merge",
+    "Open",
+    "Paint",
+    "Plot",
+    "Read",
+    "Retrieve",
+    "Run",
+    "Save",
+    "Segment",
+    "Split",
+}
 PATH = Path(napari_qpm.__file__).parent / "napari.yaml"
 
 
@@ -27,20 +49,27 @@ def test_every_command_can_be_imported(manifest):
         assert callable(getattr(importlib.import_module(module), name)), command.id
 
 
-def test_titles_begin_with_a_verb(manifest):
+def test_titles_begin_with_a_verb_and_are_sentences(manifest):
     titles = [command.title for command in manifest.contributions.commands]
 
-    assert {title.replace(",", "").split()[0] for title in titles} == {
-        "Open",
-        "Retrieve",
-        "Save",
-    }
+    assert {title.split()[0] for title in titles} == VERBS
+    assert len(set(titles)) == len(titles)
+    assert not any(title.endswith(".") for title in titles)
 
 
-def test_napari_knows_every_menu(manifest):
-    known = {f"napari/layers/{name}" for name in LAYER_MENUS}
+def test_napari_lets_us_add_to_every_menu(manifest):
+    menus = manifest.contributions.menus
 
-    assert set(manifest.contributions.menus) <= known
+    assert len(menus) >= 6
+    assert all(menu.startswith("napari/") for menu in menus)
+    assert all(map(is_menu_contributable, menus))
+
+
+def test_the_palette_offers_no_command_that_needs_a_file(manifest):
+    given = manifest.contributions
+    disabled = {c.id for c in given.commands if c.enablement}
+
+    assert disabled == {one.command for one in (*given.readers, *given.writers)}
 
 
 def test_every_contribution_uses_a_declared_command(manifest):
@@ -52,7 +81,14 @@ def test_every_contribution_uses_a_declared_command(manifest):
     used += [sample.command for sample in given.sample_data]
     used += [item.command for items in given.menus.values() for item in items]
 
-    assert set(used) == declared
+    on_viewer = {
+        command.id
+        for command in given.commands
+        if command.python_name.startswith("napari_qpm.viewer.commands:")
+    }
+    assert set(used) <= declared
+    assert set(used) | on_viewer == declared
+    assert {name.partition(".")[2] for name in on_viewer} == set(commands.__all__)
 
 
 def test_napari_finds_the_installed_plugin():

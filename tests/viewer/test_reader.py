@@ -3,7 +3,7 @@ import pytest
 import tifffile
 
 from napari_qpm.viewer.fields import field_of
-from napari_qpm.viewer.reader import get_reader, read_recordings
+from napari_qpm.viewer.reader import get_reader, read_as_napari, read_recordings
 
 
 @pytest.fixture
@@ -39,22 +39,55 @@ def test_a_hologram_opens_as_a_lazy_layer(hologram, viewer):
     assert field_of(layer).acquisition.modality == "off-axis"
 
 
-def test_a_plain_tiff_is_left_to_others(plain):
-    assert get_reader(str(plain)) is None
+def test_a_plain_picture_is_handed_on_to_naparis_reader(plain, viewer, plugins):
+    [layer] = viewer.open(plain, plugin="napari-qpm")
+
+    assert layer.data.shape == (64, 64)
+    assert field_of(layer) is None
+
+
+def test_a_stack_of_plain_pictures_is_stacked_as_napari_does(plain, viewer, plugins):
+    [layer] = viewer.open([plain, plain], plugin="napari-qpm", stack=True)
+
+    assert layer.data.shape == (2, 64, 64)
+
+
+def test_one_remembered_choice_suits_recordings_and_pictures(
+    hologram, plain, viewer, plugins, monkeypatch
+):
+    remembered = "napari.components.viewer_model.get_preferred_reader"
+    monkeypatch.setattr(remembered, lambda path: "napari-qpm")
+
+    # As a drop on the canvas does.
+    [recording] = viewer.open(hologram, plugin=None)
+    [picture] = viewer.open(plain, plugin=None)
+
+    assert field_of(recording).acquisition.modality == "off-axis"
+    assert picture.data.shape == (64, 64)
 
 
 def test_several_paths_are_ours_only_together(hologram, plain):
-    assert get_reader([str(hologram), str(plain)]) is None
+    assert get_reader([str(hologram), str(plain)]) is read_as_napari
     assert len(get_reader([str(hologram), str(hologram)])([hologram, hologram])) == 2
 
 
-@pytest.mark.parametrize("name", ["missing.tif", "broken.tif", "text.npy", "x.zarr"])
-def test_whatever_is_not_a_recording_is_declined_without_an_error(tmp_path, name):
+@pytest.mark.parametrize("name", ["missing.tif", "x.zarr", "folder"])
+def test_what_nobody_reads_is_declined_without_an_error(tmp_path, name):
     path = tmp_path / name
-    if name != "missing.tif":
+    if name == "x.zarr":
         path.write_bytes(b"not an image")
+    if name == "folder":
+        path.mkdir()
 
     assert get_reader(str(path)) is None
+
+
+@pytest.mark.parametrize("name", ["broken.tif", "text.npy"])
+def test_naparis_reader_tells_of_a_broken_picture(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"not an image")
+
+    assert get_reader(str(path)) is read_as_napari
 
 
 def test_an_error_while_examining_declines_the_file(monkeypatch, plain):
@@ -85,11 +118,6 @@ def test_naparis_choice_dialog_offers_both_and_ours_opens_the_hologram(
 
     assert layer.source.reader_plugin == "napari-qpm"
     assert field_of(layer) is not None
-
-
-def test_choosing_us_for_a_plain_tiff_fails_with_a_message(plain, viewer, plugins):
-    with pytest.raises(ValueError, match="refused the file"):
-        viewer.open(plain, plugin="napari-qpm")
 
 
 def test_a_result_folder_opens_as_phase_with_its_cells(tmp_path):

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -98,11 +99,12 @@ class Output:
         else:
             typer.echo(text, file=self._stdout)
 
-    def error(self, message: str) -> None:
-        """Say in one line what went wrong."""
+    def error(self, message: str, trace: str = "") -> None:
+        """Say in one line what went wrong; programs also get the traceback."""
         self.close_bar()
         if self.as_json:
-            self._emit({"event": "error", "message": plain_line(message)})
+            told = {"event": "error", "message": plain_line(message)}
+            self._emit(told | ({"traceback": trace} if trace else {}))
         else:
             typer.echo(f"napari-qpm: {plain_line(message)}", err=True)
 
@@ -182,7 +184,8 @@ def command_output(as_json: bool) -> Iterator[Output]:
             raise
         except Exception as error:
             logger.exception("Unexpected failure")
-            output.error(f"Unexpected {type(error).__name__}: {error}")
+            told = f"Unexpected {type(error).__name__}: {error}"
+            output.error(told, traceback.format_exc())
             raise typer.Exit(EXIT_FAILED) from error
 
 

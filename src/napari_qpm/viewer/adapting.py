@@ -151,6 +151,7 @@ class Adapting:
             self.message = "Stopped before anything was learned: no model was saved."
         elif status.error is not None:
             self.message = explain(status.error, TITLE)
+            self._workflow.tell_failure(status.error, TITLE)
         self.changed.emit()
 
     def _take(self, result: dict[str, Any]) -> None:

@@ -126,6 +126,15 @@ class Autosave:
         workflow.finished.connect(self._on_finished)
         self._on_workflow()
 
+    @property
+    def settle_s(self) -> float:
+        """How long no stroke must follow before anything is written."""
+        return self._writer.settle_s
+
+    @settle_s.setter
+    def settle_s(self, seconds: float) -> None:
+        self._writer.settle_s = seconds
+
     def close(self) -> None:
         """Save what is not saved yet, and let go of the layers."""
         if self._is_closed:

@@ -3,11 +3,13 @@
 A thin view: it shows the `Workflow` and passes clicks on to it.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -20,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_qpm.errors import QPMError
 from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.adapting import Adapting
@@ -29,14 +32,22 @@ from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
 from napari_qpm.viewer.label_box import LabelBox
 from napari_qpm.viewer.label_tools import LabelTools
+from napari_qpm.viewer.launch import add_recordings
+from napari_qpm.viewer.layer_keys import LayerKeys
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.phase_tools import PhaseTools
+from napari_qpm.viewer.preferences import (
+    Preferences,
+    read_preferences,
+    watched_settings,
+)
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.recording_box import RecordingBox
 from napari_qpm.viewer.recovery_box import RecoveryBox
 from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.shortcuts import Act
 from napari_qpm.viewer.step_box import StepBox
 from napari_qpm.viewer.table_box import TableBox
 from napari_qpm.viewer.wording import gaps_in_words
@@ -49,6 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QPMDock"]
 
+FILES = "Recordings (*.tif *.tiff *.btf *.tf8 *.png *.jpg *.jpeg *.npy *.npz);;All (*)"
 DONE_HINT = "Click a row or a cell to see the other, open Plots, or export the table."
 MINIMUM_WIDTH = 340
 MARGIN = 6
@@ -76,9 +88,12 @@ class QPMDock(QWidget):
             viewer, post=self._gui.post, before_job=warmup.wait_until_warm
         )
         self._was_docked = False
+        self._settings = watched_settings()
+        self._preferences = Preferences()
         self.plots_panel: PlotsPanel | None = None
         self._last = ""
         self._build()
+        self._apply_preferences()
         self._connect()
         self._refresh()
 
@@ -93,6 +108,15 @@ class QPMDock(QWidget):
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
         self.autosave = Autosave(workflow, post=self._gui.post)
+        self.keys = LayerKeys(
+            workflow,
+            {
+                Act.RETRIEVE: lambda: self.run_step(StepName.RETRIEVE),
+                Act.SEGMENT: lambda: self.run_step(StepName.SEGMENT),
+                Act.MEASURE: lambda: self.run_step(StepName.MEASURE),
+                Act.FOLLOW: self.toggle_following,
+            },
+        )
         self.recovery = RecoveryBox(self.autosave)
         self.following = FollowBox(workflow)
         self.table = TableBox(workflow)
@@ -144,6 +168,7 @@ class QPMDock(QWidget):
         layout.addWidget(_line())
         layout.addWidget(self.job)
         self.setMinimumWidth(MINIMUM_WIDTH)
+        self.setAcceptDrops(True)
 
     def _connect(self) -> None:
         workflow = self.workflow
@@ -151,12 +176,15 @@ class QPMDock(QWidget):
         workflow.progressed.connect(self.job.show_status)
         workflow.finished.connect(self._on_finished)
         workflow.failed.connect(self._on_failed)
+        if self._settings is not None:
+            self._settings.events.changed.connect(self._on_preferences)
+        self.recording.open_asked.connect(self.choose_recordings)
         for box in self.steps.values():
-            box.run_asked.connect(self._on_run)
-        self.run_all.clicked.connect(self._on_run_all)
-        self.table.export_asked.connect(self._on_export)
-        self.table.script_asked.connect(self._on_script)
-        self.plots.clicked.connect(self._on_plots)
+            box.run_asked.connect(self.run_step)
+        self.run_all.clicked.connect(self.run_all_steps)
+        self.table.export_asked.connect(self.choose_export)
+        self.table.script_asked.connect(self.copy_script)
+        self.plots.clicked.connect(self.open_plots)
         self.table.table_shown.connect(self._on_table)
         self.destroyed.connect(self.autosave.close)
         self.destroyed.connect(self.preview.close)
@@ -165,6 +193,9 @@ class QPMDock(QWidget):
     def _disconnect(self) -> None:
         """Cancel the job and let go of the viewer."""
         self._gui.close()
+        if self._settings is not None:
+            self._settings.events.changed.disconnect(self._on_preferences)
+        self.keys.close()
         self.adapting.close()
         self.preview.close()
         self.recovery.close_connections()
@@ -228,13 +259,37 @@ class QPMDock(QWidget):
             return Scope.ALL
         return Scope(self.scope.currentData())
 
-    def _on_run(self, step: StepName) -> None:
+    def run_step(self, step: StepName) -> None:
+        """Start a step on the frames that the dock says; nothing where it cannot."""
         self.workflow.run(step, self._scope())
 
-    def _on_run_all(self) -> None:
+    def run_all_steps(self) -> None:
+        """Start the three steps, one after the other."""
         self.workflow.run_all(self._scope())
 
+    def toggle_following(self) -> None:
+        """Let phase and cells follow the slider, or stop that."""
+        self.preview.is_following = not self.preview.is_following
+
+    def _apply_preferences(self) -> None:
+        before, now = self._preferences, read_preferences(self._settings)
+        self._preferences = now
+        if now.follow_slider != before.follow_slider:
+            self.preview.is_following = now.follow_slider
+        self.preview.frames_ahead = now.frames_ahead
+        self.autosave.settle_s = now.save_after_s
+        self.workflow.settings.preferred = {"device": now.device.value}
+
+    def _on_preferences(self) -> None:
+        device = self._preferences.device
+        self._apply_preferences()
+        if self._preferences.device is not device:
+            self.workflow.settings_changed.emit()
+
     def _on_finished(self, title: str, status: Status) -> None:
+        if self.workflow.failure is not None:
+            # Told already, also where only showing the result failed.
+            return
         if status.reason is FinishReason.COMPLETED:
             self._last = f"{title}: done in {status.elapsed_s:.1f} s."
         elif status.reason is FinishReason.CANCELLED:
@@ -247,7 +302,7 @@ class QPMDock(QWidget):
         # Small screens: bring the table into view, after it got its size.
         self._gui.post(lambda: self._scroll.ensureWidgetVisible(self.table))
 
-    def _on_plots(self) -> None:
+    def open_plots(self) -> None:
         """Show the dock of plots, a new one if it was closed."""
         if self.plots_panel is None:
             # Imported here: pyqtgraph takes a moment that opening the dock need not.
@@ -265,7 +320,8 @@ class QPMDock(QWidget):
     def _on_plots_closed(self) -> None:
         self.plots_panel = None
 
-    def _on_script(self) -> None:
+    def copy_script(self) -> None:
+        """Put what was run on the clipboard, as a Python script."""
         script = script_of(self.workflow.field)
         if script is not None:
             QApplication.clipboard().setText(script.text)
@@ -276,12 +332,39 @@ class QPMDock(QWidget):
         self._last = message
         show_error(message)
 
-    def _on_export(self) -> None:
+    def choose_export(self) -> None:
+        """Ask where to save the table, and save it."""
         name, _ = QFileDialog.getSaveFileName(
             self, "Export table", "cells.csv", "Tables (*.csv *.parquet)"
         )
         if name:
             self.workflow.export_table(Path(name).with_suffix(""))
+
+    def choose_recordings(self) -> None:
+        """Ask which files to open, and open them."""
+        names, _ = QFileDialog.getOpenFileNames(self, "Open recordings", "", FILES)
+        self.open_recordings([Path(name) for name in names])
+
+    def open_recordings(self, paths: Sequence[Path]) -> None:
+        """Open files or folders as recordings, whatever they look like."""
+        try:
+            add_recordings(self.workflow.viewer, paths)
+        except (QPMError, OSError) as error:
+            self.workflow.fail(error, "Open recording")
+            self._refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the files that were dropped here."""
+        event.acceptProposedAction()
+        urls = event.mimeData().urls()
+        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        # Later: whoever dropped them waits for the answer.
+        self._gui.post(lambda: self.open_recordings(paths))
 
 
 def _line() -> QFrame:

@@ -48,4 +48,4 @@ class FollowBox(QWidget):
         try:
             self._workflow.settings.set_link_values(values)
         except QPMError as error:
-            self._workflow.failed.emit(str(error))
+            self._workflow.fail(error)

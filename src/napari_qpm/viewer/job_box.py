@@ -1,6 +1,7 @@
-"""What happens now: a sentence, a progress bar and Cancel."""
+"""What happens now: a sentence, a progress bar and Cancel, or a report to copy."""
 
 from qtpy.QtWidgets import (
+    QApplication,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -35,18 +36,37 @@ class JobBox(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setObjectName("cancel_button")
         self.cancel.setToolTip("Stop at the next frame; nothing shown is changed.")
+        self.copy = QPushButton("Copy report")
+        self.copy.setObjectName("report_button")
+        self.copy.setToolTip(
+            "Copy what helps to find the cause: versions, device, kind of recording, "
+            "settings and where it failed. Names and places of your files are left out."
+        )
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
+        row.addStretch()
+        row.addWidget(self.copy)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.sentence)
         layout.addLayout(row)
         self.cancel.clicked.connect(workflow.cancel)
+        self.copy.clicked.connect(self.copy_report)
+
+    def copy_report(self) -> bool:
+        """Put the report of the last failure on the clipboard, if there is one."""
+        failure = self._workflow.failure
+        if failure is None:
+            return False
+        QApplication.clipboard().setText(failure.report())
+        self.sentence.setText("Copied the report: paste it into your message.")
+        return True
 
     def refresh(self, sentence: str) -> None:
         """Show `sentence`, or the running job."""
         job = self._workflow.job
+        self.copy.setVisible(self._workflow.failure is not None)
         for widget in (self.bar, self.cancel):
             widget.setVisible(job is not None)
         if job is None:

@@ -2,7 +2,8 @@
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_qpm.viewer.label_tools import SHORTCUTS, LabelTools, Tool
+from napari_qpm.viewer.label_tools import LabelTools, Tool
+from napari_qpm.viewer.shortcuts import Act, tooltip
 
 __all__ = ["LabelBox"]
 
@@ -67,9 +68,9 @@ class LabelBox(QWidget):
         for tool, button in self.buttons.items():
             button.setEnabled(obstacle is None)
             button.setChecked(tools.tool is tool)
-            button.setToolTip(obstacle or _with_key(TOOLTIPS[tool], tool.value))
+            button.setToolTip(obstacle or tooltip(TOOLTIPS[tool], Act(tool)))
         self.new.setEnabled(obstacle is None)
-        self.new.setToolTip(obstacle or _with_key(NEW_TOOLTIP, "new"))
+        self.new.setToolTip(obstacle or tooltip(NEW_TOOLTIP, Act.NEW))
         self.hint.setText(tools.hint)
         self.hint.setVisible(bool(tools.hint))
 
@@ -84,8 +85,3 @@ class LabelBox(QWidget):
 
     def _on_new(self) -> None:
         self._tools.new_cell()
-
-
-def _with_key(text: str, name: str) -> str:
-    """Return a tooltip, as rich text so that it wraps, with its shortcut."""
-    return f"<p>{text}</p><p><b>{SHORTCUTS[name].replace('-', '+')}</b></p>"

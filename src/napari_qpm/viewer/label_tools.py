@@ -28,6 +28,7 @@ from napari_qpm.viewer.label_edits import (
 )
 from napari_qpm.viewer.label_strokes import highest_label
 from napari_qpm.viewer.results import present
+from napari_qpm.viewer.shortcuts import SHORTCUTS, Act
 from napari_qpm.viewer.tasks import Task
 
 if TYPE_CHECKING:
@@ -35,17 +36,11 @@ if TYPE_CHECKING:
 
     from napari_qpm.viewer.workflow import Workflow
 
-__all__ = ["SHORTCUTS", "LabelTools", "Tool"]
+__all__ = ["LabelTools", "Tool"]
 
 EVERYWHERE = "Shift"
 """Modifier that deletes a cell in all of its frames."""
-SHORTCUTS = {
-    "merge": "Shift-M",
-    "split": "Shift-S",
-    "delete": "Shift-D",
-    "new": "Shift-N",
-}
-"""Keys of the cells layer; napari uses none of them for labels."""
+STOP_KEY = SHORTCUTS[Act.STOP].key
 
 
 class Tool(StrEnum):
@@ -103,8 +98,8 @@ class LabelTools:
         for layer in list(self._highest):
             layer.events.paint.disconnect(self._on_paint)
             layer.events.mode.disconnect(self._on_mode)
-            for key in SHORTCUTS.values():
-                layer.bind_key(key, None)
+            for act in (*map(Act, Tool), Act.NEW):
+                layer.bind_key(SHORTCUTS[act].key, None)
         self._highest.clear()
 
     # ------------------------------------------------------------ choosing
@@ -145,7 +140,7 @@ class LabelTools:
         """Let the mouse on a cells layer serve our tool."""
         cells.visible = True
         cells.mode = "pan_zoom"
-        cells.bind_key("Escape", lambda _: self.choose(None), overwrite=True)
+        cells.bind_key(STOP_KEY, lambda _: self.choose(None), overwrite=True)
         # A drag draws the cutting line; without it, a drag moves the view.
         cells.mouse_pan = tool is not Tool.SPLIT
         cells.cursor = "cross"
@@ -157,7 +152,7 @@ class LabelTools:
         self.tool = self._first = self._taken = None
         if cells is None:
             return
-        cells.bind_key("Escape", None)
+        cells.bind_key(STOP_KEY, None)
         if str(cells.mode) == "pan_zoom":
             cells.mouse_pan, cells.cursor = True, "standard"
 
@@ -344,8 +339,10 @@ class LabelTools:
         cells.events.paint.connect(self._on_paint)
         cells.events.mode.connect(self._on_mode)
         for tool in Tool:
-            cells.bind_key(SHORTCUTS[tool], _Chooser(self, tool), overwrite=True)
-        cells.bind_key(SHORTCUTS["new"], lambda _: self.new_cell(), overwrite=True)
+            key = SHORTCUTS[Act(tool)].key
+            cells.bind_key(key, _Chooser(self, tool), overwrite=True)
+        key = SHORTCUTS[Act.NEW].key
+        cells.bind_key(key, lambda _: self.new_cell(), overwrite=True)
 
     def _remember_tracks(self, cells: Any) -> None:
         """Keep which cells belong together; an edit makes the table itself outdated."""

@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_qpm.viewer.adapt_panel import AdaptPanel
 from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.learned_phase import LearnedPhase
+from napari_qpm.viewer.workflow import Availability
 
 __all__ = ["LearnedBox"]
 
@@ -48,6 +49,15 @@ class LearnedBox(QWidget):
         layout.addWidget(self.panel)
         self.compare.clicked.connect(learned.compare)
         self.adapt.toggled.connect(self._on_adapt)
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the Phase step is set to a learned method."""
+        return self._learned.is_chosen
+
+    def comparing(self) -> Availability:
+        """Return whether phases can be compared now, and what to do if not."""
+        return self._learned.comparing()
 
     def refresh(self) -> None:
         """Show what the selected recording and the chosen method allow now."""

@@ -36,7 +36,7 @@ class NewestFirst(Generic[Request]):
         settle_s: float,
         name: str,
     ):
-        self._work, self._settle_s, self._name = work, settle_s, name
+        self._work, self.settle_s, self._name = work, settle_s, name
         self._news = threading.Condition()
         self._request: Request | None = None
         self._token = CancelToken()
@@ -111,8 +111,8 @@ class NewestFirst(Generic[Request]):
 
     def _wait_for_rest(self) -> None:
         """Return once no newer request came for the settling time."""
-        seen, deadline = self._request, time.monotonic() + self._settle_s
+        seen, deadline = self._request, time.monotonic() + self.settle_s
         while (left := deadline - time.monotonic()) > 0 and not self._is_closed:
             self._news.wait(left)
             if self._request is not seen:
-                seen, deadline = self._request, time.monotonic() + self._settle_s
+                seen, deadline = self._request, time.monotonic() + self.settle_s

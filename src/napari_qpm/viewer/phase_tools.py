@@ -19,6 +19,7 @@ from napari_qpm.viewer.frame_maker import Kind
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.preview_layers import SHOWN_KINDS, title_of
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.shortcuts import Act, tooltip
 from napari_qpm.viewer.sideband import Sideband
 from napari_qpm.viewer.spectrum_view import SpectrumView
 from napari_qpm.viewer.wording import unwrapping_in_words
@@ -54,9 +55,12 @@ class PhaseTools(QWidget):
         self.follow = QCheckBox("Follow the slider")
         self.follow.setObjectName("follow_slider")
         self.follow.setToolTip(
-            "Show phase and cells of the frame under the time slider at once, with the "
-            "settings of these forms. Frames that were retrieved already stay as they "
-            "are."
+            tooltip(
+                "Show phase and cells of the frame under the time slider at once, with "
+                "the settings of these forms. Frames that were retrieved already stay "
+                "as they are.",
+                Act.FOLLOW,
+            )
         )
         self.menu = QMenu(self)
         self.show_button = QPushButton("Show…")

@@ -145,7 +145,7 @@ class CellPlotBox(QWidget):
                 provenance_of(field, self.plots.record()),
             )
         except QPMError as error:
-            self._workflow.failed.emit(str(error))
+            self._workflow.fail(error)
             return
         names = ", ".join(one.name for one in paths)
         self.hint.setText(f"Saved {names}.")

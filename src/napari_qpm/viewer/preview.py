@@ -76,6 +76,7 @@ class Preview:
         self.cache = FrameCache()
         self.layers = PreviewLayers(workflow.viewer, self.cache)
         self.note = ""
+        self.frames_ahead = FRAMES_AHEAD
         self._extras: set[Kind] = set()
         self._is_following = True
         self._is_active = False
@@ -270,7 +271,7 @@ class Preview:
     def _frames_ahead(self) -> tuple[int, ...]:
         field = self._workflow.field
         assert field is not None
-        steps = (self._t + self._direction * (n + 1) for n in range(FRAMES_AHEAD))
+        steps = (self._t + self._direction * (n + 1) for n in range(self.frames_ahead))
         n_frames = field.acquisition.n_frames
         return tuple(t for t in steps if 0 <= t < n_frames)
 

@@ -162,7 +162,7 @@ class ProfileBox(QWidget):
                 regions.to_csv(extra, index=False)
                 paths.append(extra)
         except (QPMError, OSError) as error:
-            self._workflow.failed.emit(str(error))
+            self._workflow.fail(error, "Save profile")
             return
         self.totals.setText(f"Saved {', '.join(one.name for one in paths)}.")
         self.totals.show()

@@ -1,7 +1,9 @@
 """napari's reader hook: raw recordings open as calibrated, lazy layers.
 
-`get_reader` answers None for whatever is not ours, and never raises, so that other
-plugins keep their files.
+napari asks us only when the user chose us, for one file or once for all of its kind
+(napari cannot prefer a plugin for the files that it recognises). A picture that is no
+recording is therefore handed on to napari's own reader, so that "remember this choice"
+suits all files. `get_reader` never raises.
 """
 
 import logging
@@ -19,21 +21,42 @@ __all__ = ["get_reader", "read_recordings"]
 
 logger = logging.getLogger(__name__)
 
+NAPARI = "napari"
+PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy")
+"""What napari reads too, of the names that the manifest claims."""
+
 PathLike = str | Path
 Reader = Callable[[PathLike | Sequence[PathLike]], list[LayerTuple]]
 
 
 def get_reader(path: PathLike | Sequence[PathLike]) -> Reader | None:
-    """Return a reader when every path is a recording of ours, else None."""
+    """Return our reader for recordings, napari's for other pictures, else None."""
     from napari_qpm.io import is_ours
     from napari_qpm.io.label_files import is_seg_file
 
     try:
-        ours = all(is_seg_file(one) or is_ours(one) for one in _as_paths(path))
+        paths = _as_paths(path)
+        if all(is_seg_file(one) or is_ours(one) for one in paths):
+            return read_recordings
+        return read_as_napari if all(map(_is_readable, paths)) else None
     except Exception:
         logger.debug("Could not examine %s", path, exc_info=True)
         return None
-    return read_recordings if ours else None
+
+
+def read_as_napari(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:
+    """Return what napari's own reader makes of these files."""
+    import npe2
+
+    names = [str(one) for one in _as_paths(path)]
+    is_stack = not isinstance(path, str | Path)
+    read: list[LayerTuple] = npe2.read(names, plugin_name=NAPARI, stack=is_stack)
+    return read
+
+
+def _is_readable(path: Path) -> bool:
+    """Return whether a file is a picture that napari's own reader knows."""
+    return path.is_file() and path.suffix.lower() in PICTURES
 
 
 def read_recordings(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:

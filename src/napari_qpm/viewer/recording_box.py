@@ -7,7 +7,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -80,9 +82,15 @@ class RecordingBox(QWidget):
         The view-model.
     """
 
+    open_asked = Signal()
+    """The user wants to choose a file."""
+
     def __init__(self, workflow: Workflow, parent: QWidget | None = None):
         super().__init__(parent)
         self._workflow = workflow
+        self.open = QPushButton("Open…")
+        self.open.setObjectName("open_button")
+        self.open.setToolTip("Open recordings. You can also drop them on this panel.")
         self.title = QLabel()
         font = self.title.font()
         font.setBold(True)
@@ -137,10 +145,14 @@ class RecordingBox(QWidget):
             self._form.addRow(text, widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.title)
+        row = QHBoxLayout()
+        row.addWidget(self.title, 1)
+        row.addWidget(self.open, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(row)
         layout.addWidget(self.summary)
         layout.addLayout(self._form)
         layout.addWidget(self.notes)
+        self.open.clicked.connect(self.open_asked)
         self.kind.activated.connect(self._on_kind)
         self.unit.activated.connect(
             lambda: self._fill_in(phase_unit=self.unit.currentData())
@@ -159,16 +171,14 @@ class RecordingBox(QWidget):
     def refresh(self) -> None:
         """Show the workflow's recording."""
         acquisition = self._workflow.acquisition
-        self.title.setText("" if acquisition is None else acquisition.name)
-        self.title.setVisible(acquisition is not None)
+        self.title.setText("Recording" if acquisition is None else acquisition.name)
         for row in range(self._form.rowCount()):
             self._form.setRowVisible(row, acquisition is not None)
         if acquisition is None:
             self.summary.setText(
                 self._workflow.problem
-                or "Open a recording: drop a file on the canvas, or choose "
-                "File > Open Sample > Quantitative phase microscopy. Then select its "
-                "layer."
+                or "Open a recording: drop a file on this panel, or choose File > Open "
+                "Sample > Quantitative phase microscopy. Then select its layer."
             )
             self.notes.hide()
             return
@@ -221,7 +231,7 @@ class RecordingBox(QWidget):
         try:
             self._workflow.set_instrument(**values)
         except QPMError as error:
-            self._workflow.failed.emit(str(error))
+            self._workflow.fail(error)
             self.refresh()
 
 

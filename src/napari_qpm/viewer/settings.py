@@ -33,6 +33,9 @@ class Settings:
         self._engines: dict[tuple[StepName, str], str] = {}
         self._values: dict[tuple[StepName, str], dict[str, Any]] = {}
         self.link_values: dict[str, Any] = {}
+        self.preferred: dict[str, Any] = {}
+        """Values that the user prefers over the defaults of any engine that has them,
+        such as ``device``."""
 
     def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
         """Return the engines that fit a kind of recording, default first."""
@@ -73,8 +76,10 @@ class Settings:
         return None
 
     def values(self, step: StepName, modality: Modality | None) -> dict[str, Any]:
-        """Return the values that were set for the chosen engine."""
-        return dict(self._values.get(self._key(step, modality), {}))
+        """Return what differs from the defaults of the chosen engine."""
+        model = self.model(step, modality)
+        chosen = self._values.get(self._key(step, modality), {})
+        return {**({} if model is None else self._preferred_of(model)), **chosen}
 
     def set_values(
         self, step: StepName, modality: Modality | None, values: Mapping[str, Any]
@@ -90,9 +95,19 @@ class Settings:
         if model is None:
             return
         set_values = model.parse(values).model_dump(mode="json")
-        defaults = model.parse({}).model_dump(mode="json")
+        preferred = self._preferred_of(model)
+        defaults = model.parse(preferred).model_dump(mode="json")
         self._values[self._key(step, modality)] = {
             key: value for key, value in set_values.items() if value != defaults[key]
+        }
+
+    def _preferred_of(self, model: type[Parameters]) -> dict[str, Any]:
+        """Return preferred values that a model has, unless they are its defaults."""
+        defaults = model.parse({}).model_dump(mode="json")
+        return {
+            key: value
+            for key, value in self.preferred.items()
+            if key in defaults and value != defaults[key]
         }
 
     def change_engine(self, step: StepName, engine: str, **values: Any) -> None:

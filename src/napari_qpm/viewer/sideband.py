@@ -109,7 +109,7 @@ class Sideband:
                 fy, fx = (min(max(f, -0.5), 0.5) for f in carrier)
                 workflow.set_instrument(sideband_cycles_per_px=(fy, fx))
         except QPMError as error:
-            workflow.failed.emit(str(error))
+            workflow.fail(error)
         workflow.settings_changed.emit()
 
     def search(self) -> None:

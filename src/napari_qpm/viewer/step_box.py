@@ -17,6 +17,7 @@ from superqt import QCollapsible
 from napari_qpm.errors import QPMError
 from napari_qpm.viewer.forms import ParameterForm
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.shortcuts import Act, tooltip
 from napari_qpm.viewer.wording import unit_symbol
 from napari_qpm.viewer.workflow import Workflow
 
@@ -31,6 +32,11 @@ ACTIONS = {
     StepName.RETRIEVE: "Retrieve phase",
     StepName.SEGMENT: "Segment cells",
     StepName.MEASURE: "Measure cells",
+}
+KEYS = {
+    StepName.RETRIEVE: Act.RETRIEVE,
+    StepName.SEGMENT: Act.SEGMENT,
+    StepName.MEASURE: Act.MEASURE,
 }
 DONE_MARK = "  ✓"
 
@@ -94,7 +100,7 @@ class StepBox(QWidget):
         workflow, step = self._workflow, self.step
         availability = workflow.availability(step)
         self.button.setEnabled(availability.is_ready)
-        self.button.setToolTip(availability.reason)
+        self.button.setToolTip(tooltip(availability.reason, KEYS[step]))
         resumable = workflow.resumable(step)
         self.button.setText(
             ACTIONS[step]
@@ -193,7 +199,7 @@ class StepBox(QWidget):
         try:
             workflow.settings.set_values(self.step, workflow.modality, values)
         except QPMError as error:
-            workflow.failed.emit(str(error))
+            workflow.fail(error)
             return
         self._is_editing = True
         try:

@@ -4,6 +4,7 @@ Free of Qt. It lives on the thread that owns the layers; jobs run on their own a
 come back through `post`. Results are committed when a job completed, never before.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, 
 from napari_qpm.viewer.filling_layers import phase_key
 from napari_qpm.viewer.layers import place_layers
 from napari_qpm.viewer.relay import Post, Relay, call_now
+from napari_qpm.viewer.reports import Failure, failure_of
 from napari_qpm.viewer.results import present
 from napari_qpm.viewer.settings import Settings, StepName
 from napari_qpm.viewer.tasks import (
@@ -32,13 +34,14 @@ from napari_qpm.viewer.tasks import (
     retrieve_task,
     segment_task,
 )
-from napari_qpm.viewer.wording import explain
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
 __all__ = ["Availability", "Scope", "Workflow"]
+
+logger = logging.getLogger(__name__)
 
 
 class Scope(StrEnum):
@@ -94,6 +97,7 @@ class Workflow:
         self.problem = ""
         self.note = ""
         self.job: Job[Any] | None = None
+        self.failure: Failure | None = None
         self.results_folder: Path | None = None
         self._post = post
         self._prepare = before_job
@@ -317,7 +321,7 @@ class Workflow:
         try:
             self._start(self._task(step, scope))
         except QPMError as error:
-            self._fail(error)
+            self.fail(error)
 
     def run_all(self, scope: Scope = Scope.ALL) -> None:
         """Start all three steps, one after the other."""
@@ -377,9 +381,15 @@ class Workflow:
         if self.job is None:
             self._start(task)
 
-    def fail(self, error: QPMError) -> None:
-        """Say what a user's wish cannot do."""
-        self._fail(error)
+    def fail(self, error: BaseException, title: str = "") -> None:
+        """Say what went wrong, and do not start the steps that were to follow."""
+        self._queue.clear()
+        self.tell_failure(error, title)
+
+    def tell_failure(self, error: BaseException, title: str = "") -> None:
+        """Say what went wrong, and keep it for a report."""
+        self.failure = failure_of(error, title, self)
+        self.failed.emit(self.failure.message)
 
     def _task(self, step: StepName, scope: Scope) -> Task:
         field, frames = self.field, self._frames(scope)
@@ -409,7 +419,7 @@ class Workflow:
             return task.work(token, report)
 
         job = Job(work, task.title)
-        self.job = job
+        self.job, self.failure = job, None
         job.connect(Relay(self._post, lambda: self._on_news(job, task)))
         self.changed.emit()
         job.start()
@@ -436,12 +446,17 @@ class Workflow:
 
     def _settle(self, job: Job[Any], task: Task, status: Status) -> None:
         if status.reason is FinishReason.COMPLETED:
-            self.note = task.commit(job.result)
+            try:
+                self.note = task.commit(job.result)
+            # Layers are the user's to change at any time; the job's border is here.
+            except Exception as error:
+                logger.exception("The result of %s could not be shown", job.title)
+                self.fail(error, job.title)
             return
         self._queue.clear()
         self.note = task.keep()
         if status.reason is FinishReason.FAILED and status.error is not None:
-            self._fail(status.error, job.title)
+            self.fail(status.error, job.title)
 
     def _continue(self) -> None:
         if self._queue and self.job is None:
@@ -449,10 +464,6 @@ class Workflow:
             self.run(step, scope)
         else:
             self._inspect_if_new()
-
-    def _fail(self, error: BaseException, title: str = "") -> None:
-        self._queue.clear()
-        self.failed.emit(explain(error, title))
 
 
 def _free_facts(acquisition: Acquisition) -> set[str]:

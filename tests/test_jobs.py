@@ -213,6 +213,9 @@ match arguments[0]:
     case "fail":
         say(event="error", message="The file is torn.")
         sys.exit(1)
+    case "break":
+        say(event="error", message="Unexpected RuntimeError: x", traceback="line 7")
+        sys.exit(1)
     case "chatter":
         print("Loading the model...")
     case "die":
@@ -242,6 +245,14 @@ def test_child_reports_progress_and_its_result():
     statuses = heard(job)
     assert job.run() == {"table": "cells.csv"}
     assert [s.progress.done for s in statuses[1:3]] == [1, 2]
+
+
+@pytest.mark.usefixtures("fake_python")
+def test_unforeseen_errors_of_a_child_keep_its_traceback():
+    status = finish(Job(run_command(["break"])).start())
+
+    assert "Unexpected RuntimeError: x" in str(status.error)
+    assert "line 7" in status.error.__notes__[0]
 
 
 @pytest.mark.usefixtures("fake_python")

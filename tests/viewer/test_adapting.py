@@ -1,14 +1,17 @@
+import errno
 import threading
 
 import pytest
 from tests.viewer.conftest import Mailbox, show_recording
 
-from napari_qpm.errors import OutputError
+from napari_qpm.errors import OutputError, QPMError
 from napari_qpm.io import open_acquisition
 from napari_qpm.jobs import Progress
 from napari_qpm.specimens.samples import simulate
+from napari_qpm.viewer import adapting as adapting_module
 from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.workflow import Scope
 
 JUDGED = {
     "residual": 3.0,
@@ -148,6 +151,114 @@ def test_errors_are_told_and_it_can_begin_again(adapting, child):
     assert "already" in adapting.message
     assert adapting.outcome is None
     assert adapting.availability().is_ready
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("CUDA error: device-side assert"), "CUDA error"),
+        (QPMError("The child process failed: Unexpected RuntimeError: x"), "failed: U"),
+        (OutputError("The disk is full: free some space."), "disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
+    ],
+)
+def test_errors_of_any_kind_are_told_with_a_report(
+    adapting, workflow, child, error, words
+):
+    told = []
+    workflow.failed.connect(told.append)
+    child.error = error
+    adapting.start("my-scope", 3)
+    follow(adapting)
+
+    assert words in adapting.message
+    assert told == [adapting.message]
+    assert "Failed: Adapt to this microscope" in workflow.failure.report()
+    assert adapting.availability().is_ready
+
+
+def test_a_full_disk_before_the_child_begins_is_told(adapting, child, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("napari_qpm.viewer.adapting._write_sample", fail)
+    adapting.start("my-scope", 3)
+    follow(adapting)
+
+    assert "Free some space" in adapting.message
+    assert child.arguments == []
+
+
+def test_an_error_does_not_stop_the_steps_that_wait(adapting, workflow, child):
+    workflow._queue = [(StepName.SEGMENT, Scope.ALL)]
+    child.error = RuntimeError("x")
+    adapting.start("my-scope", 3)
+    follow(adapting)
+
+    assert workflow._queue
+    workflow._queue.clear()
+
+
+def test_stop_at_once_saves_nothing(adapting, child, monkeypatch):
+    def cancelled(token, report):
+        token.raise_if_cancelled()
+        raise AssertionError("was not cancelled")
+
+    begin = threading.Event()
+    write = adapting_module._write_sample
+
+    def slow(*arguments):
+        assert begin.wait(10)
+        return write(*arguments)
+
+    monkeypatch.setattr(adapting_module, "_write_sample", slow)
+    monkeypatch.setattr(adapting, "_make_command", lambda arguments: cancelled)
+    adapting.start("my-scope", 3)
+    adapting.stop()
+    begin.set()
+    follow(adapting)
+
+    assert adapting.message.startswith("Stopped before anything was learned")
+    assert adapting.outcome is None
+    assert adapting.availability().is_ready
+
+
+def test_stop_too_late_keeps_the_model(adapting):
+    adapting.start("my-scope", 3)
+    assert adapting.job.wait(10)
+    adapting.stop()
+    follow(adapting)
+    adapting.stop()
+
+    assert adapting.outcome is not None
+
+
+def test_deleted_layers_do_not_disturb_the_learning(adapting, child, viewer):
+    child.go_on.clear()
+    adapting.start("my-scope", 3)
+    viewer.layers.clear()
+    child.go_on.set()
+    follow(adapting)
+
+    assert adapting.outcome is not None
+    assert "Select a recording" in adapting.availability().reason
+
+
+def test_a_closed_viewer_stops_the_child_and_hears_nothing(adapting, child, workflow):
+    heard = []
+    adapting.changed.connect(lambda: heard.append("changed"))
+    child.go_on.clear()
+    adapting.start("my-scope", 3)
+    job, heard[:] = adapting.job, []
+
+    workflow.close()
+    adapting.close()
+    assert job.wait(10)
+    adapting.mailbox.deliver()
+
+    assert job.token.is_cancelled
+    assert heard == []
+    assert adapting.outcome is None
 
 
 def test_names_offered_are_free(adapting, tiny_models, tmp_path, monkeypatch):

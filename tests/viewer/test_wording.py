@@ -1,7 +1,9 @@
+import errno
 import math
 
 import pandas as pd
 import pytest
+import torch
 from tests.viewer.conftest import make_recording
 
 from napari_qpm.errors import MissingMetadataError, OutputError
@@ -80,3 +82,18 @@ def test_pages_of_foreign_errors_are_cut():
 
     assert text.startswith("Retrieve phase failed (ValueError): deep inside")
     assert len(text) < 300
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "Free some space"),
+        (MemoryError(), "work on fewer frames"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "Close other programs"),
+    ],
+)
+def test_what_the_user_can_mend_comes_with_a_remedy(error, remedy):
+    text = explain(error, "Segment cells")
+
+    assert text.startswith("Segment cells failed")
+    assert remedy in text

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_qpm.jobs import JobState, Status
+from napari_qpm.jobs import Status
 from napari_qpm.viewer.workflow import Workflow
 
 __all__ = ["JobBox"]
@@ -83,7 +83,8 @@ class JobBox(QWidget):
         # A maximum of zero makes the bar say "busy" where the total is not known.
         self.bar.setMaximum(progress.total)
         self.bar.setValue(progress.done)
-        is_cancelling = status.state is JobState.CANCELLING
+        # Until the job is settled here, however fast it ended over there.
+        is_cancelling = job.token.is_cancelled
         self.cancel.setEnabled(not is_cancelling)
         self.cancel.setText("Cancelling…" if is_cancelling else "Cancel")
         told = status.describe()

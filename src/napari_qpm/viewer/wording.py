@@ -1,5 +1,6 @@
 """Words for the user: kinds, units and summaries, in one place."""
 
+import errno
 import math
 import re
 import textwrap
@@ -124,6 +125,8 @@ FIELD_WORDS = {
 
 MASS_FACTS = ("wavelength_nm", "pixel_size_um", "phase_unit")
 LONGEST_REASON = 200
+TORCH_MEMORY_ERROR = "OutOfMemoryError"
+"""By name: the dock does not import torch."""
 MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
 INCREMENT = "refractive_increment_ml_g"
 
@@ -201,6 +204,15 @@ def explain(error: BaseException, title: str = "") -> str:
         return f"{str(error).partition(' needs ')[0]} needs {word}: fill it in above."
     if isinstance(error, QPMError):
         return str(error)
-    # Others can be pages long; the log has all of it.
+    what = title or "The job"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what} failed: the disk is full. Free some space, then try again."
+    kind = type(error).__name__
+    # Others can be pages long; the report has all of it.
     reason = textwrap.shorten(str(error), LONGEST_REASON, placeholder="…")
-    return f"{title or 'The job'} failed ({type(error).__name__}): {reason}"
+    if isinstance(error, MemoryError) or kind == TORCH_MEMORY_ERROR:
+        return (
+            f"{what} failed ({kind}): there is not enough memory. Close other programs "
+            f"or work on fewer frames, then try again. {reason}"
+        ).rstrip()
+    return f"{what} failed ({kind}): {reason}".rstrip(": ")

@@ -50,8 +50,8 @@ def read_as_napari(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:
 
     names = [str(one) for one in _as_paths(path)]
     is_stack = not isinstance(path, str | Path)
-    read: list[LayerTuple] = npe2.read(names, plugin_name=NAPARI, stack=is_stack)
-    return read
+    read: Any = npe2.read(names, plugin_name=NAPARI, stack=is_stack)
+    return list(read)
 
 
 def _is_readable(path: Path) -> bool:

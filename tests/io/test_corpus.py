@@ -18,7 +18,7 @@ def test_it_holds_every_suffix_that_we_say_we_read(samples):
     from napari_qpm.io import READABLE_SUFFIXES
 
     written = {sample.path.suffix for sample in samples.values()}
-    others = {".tiff", ".btf", ".tf8", ".tf2", ".jpeg", ".hdf5", ".hdf", ".he5"}
+    others = {".tiff", ".btf", ".tf8", ".tf2", ".jpeg", ".hdf5", ".hdf", ".he5", ".nd2"}
     assert set(READABLE_SUFFIXES) - others <= written
     assert len(samples) > 70
 

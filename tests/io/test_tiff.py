@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import struct
 import threading
 import time
 import warnings
@@ -361,3 +362,15 @@ def test_a_file_that_shrinks_after_opening_is_told(tmp_path, stack):
     np.testing.assert_array_equal(source.read(4)[0], stack[4])
     with pytest.raises(FileFormatError, match=r"cells\.tif ends inside an image"):
         source.read(5)
+
+
+def test_a_damaged_number_of_colours_still_gives_frames_of_three_axes(tmp_path):
+    # Case 15778 of the fuzz run: the type of the tag SamplesPerPixel is no type.
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    data = path.read_bytes()
+    good, bad = struct.pack("<HH", 277, 3), struct.pack("<HH", 277, 30467)
+    assert good in data
+    path.write_bytes(data.replace(good, bad))
+    source = read_tiff(path)[0].source
+    assert source.read(0).shape == source.shape[1:]

@@ -18,9 +18,18 @@ __all__ = [
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
-READABLE_SUFFIXES = (*_TIFF, *_PICTURES, ".npy", ".npz", *_HDF5, ".bin", ".zarr")
+READABLE_SUFFIXES = (
+    *_TIFF,
+    *_PICTURES,
+    ".npy",
+    ".npz",
+    *_HDF5,
+    ".bin",
+    ".nd2",
+    ".zarr",
+)
 """What can be read, besides folders of these."""
-UNCOMMON_SUFFIXES = (".npz", *_HDF5, ".bin")
+UNCOMMON_SUFFIXES = (".npz", *_HDF5, ".bin", ".nd2")
 """Suffixes that napari itself does not open."""
 
 
@@ -47,6 +56,10 @@ def reader_of(path: Path) -> Reader | None:
         from napari_qpm.io.koala import read_koala
 
         return read_koala
+    if suffix == ".nd2":
+        from napari_qpm.io.nd2_file import read_nd2
+
+        return read_nd2
     return None
 
 

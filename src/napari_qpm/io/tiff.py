@@ -103,11 +103,11 @@ class TiffSource:
         """Return frame `t` as ``(C, Y, X)``."""
         axes = self._pages.axes
         planes = [self._read_page(axes.ravel(t, c)) for c in range(axes.n_channels)]
-        if self._samples == 1:
+        samples = self._pages.keyframe.axes.find("S")
+        if samples < 0:
             return planes[0][None] if len(planes) == 1 else np.stack(planes)
-        return np.ascontiguousarray(
-            np.moveaxis(planes[0], self._pages.keyframe.axes.index("S"), 0)
-        )
+        moved = [np.moveaxis(plane, samples, 0) for plane in planes]
+        return np.ascontiguousarray(np.concatenate(moved))
 
     def _read_page(self, number: int) -> NDArray[Any]:
         keyframe = self._pages.keyframe

@@ -188,3 +188,22 @@ def test_an_array_of_too_many_axes_is_refused(tmp_path):
     zarr.create_array(str(path), data=np.zeros((1, 1, 1, 1, 8, 8)))
     with pytest.raises(LayoutError, match="expected 2 to 5 axes"):
         read_zarr(path)
+
+
+def test_planes_get_their_positions_and_defaults_are_doubted(tmp_path, stack):
+    path = tmp_path / "cells.zarr"
+    write_image(path, stack[None, None, :5], scale=[1.0, 1, 0.5, 1, 1])
+    (field,) = read_zarr(path, planes=True)
+    assert field.instrument["focus_um"] == (-1, -0.5, 0, 0.5, 1)
+    notes = " ".join(field.notes)
+    assert "a pixel size of exactly 1 um" in notes
+    assert "a frame interval of exactly 1 s" in notes
+
+
+def test_channels_are_named_by_their_display_settings(tmp_path, stack):
+    path = tmp_path / "cells.zarr"
+    write_image(path, stack.reshape(5, 2, 1, 64, 48))
+    group = zarr.open_group(str(path), mode="r+")
+    channels = [{"label": "GFP"}, {"label": "Phase2D"}]
+    group.attrs["ome"] = {**group.attrs["ome"], "omero": {"channels": channels}}
+    assert read_zarr(path)[0].channel_names == ("GFP", "Phase2D")

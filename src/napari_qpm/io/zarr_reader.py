@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import FrameSource, Modality
 from napari_qpm.errors import FileFormatError, LayoutError
 from napari_qpm.io.axes import FrameAxes, plan_axes
+from napari_qpm.io.facts import FileFacts, focus_of_planes
 from napari_qpm.io.field import RawField
 
 __all__ = [
@@ -29,6 +30,10 @@ KEPT_FIELDS = ("wavelength_nm", "numerical_aperture", "medium_index")
 """Instrument fields that stay true for a phase made from a recording."""
 
 _NODE_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_DEFAULTS = {
+    "pixel_size_um": "a pixel size of exactly 1 um",
+    "frame_interval_s": "a frame interval of exactly 1 s",
+}
 _UM = {"micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "meter": 1e6}
 _SECONDS = {"second": 1.0, "millisecond": 1e-3, "minute": 60.0, "hour": 3600.0}
 _DAMAGE = (
@@ -222,24 +227,40 @@ def _parsed_image(
             f"The image in {path} has axes {letters}; they have to end in Y and X."
         )
     axes = plan_axes(letters[:-2], array.shape[:-2], planes=planes, path=path)
-    instrument, notes = _calibration(multiscale, dataset, axis_list)
+    facts = _calibration(multiscale, dataset, axis_list)
     modality = None
     times_s: tuple[float, ...] = ()
     record = attributes.get(OWN_KEY)
     if isinstance(record, Mapping):
-        instrument.update(_own_instrument(record))
+        facts.instrument.update(_own_instrument(record))
         modality = Modality.PHASE
         times_s = _own_times(record)
+    names = _channel_names(_ome(attributes))
+    if planes and not names:
+        focus, more = focus_of_planes(axes.n_channels, facts.plane_spacing_um)
+        facts.instrument |= focus
+        facts.notes += more
     source: FrameSource = ZarrSource(path, key, axes)
     return RawField(
         source=source,
         reader="napari-qpm result" if modality else "OME-Zarr",
-        instrument=instrument,
-        notes=(*axes.notes, *notes),
+        instrument=facts.instrument,
+        notes=(*axes.notes, *facts.notes),
         position=name if n_images > 1 else "",
         modality=modality,
+        channel_names=names if axes.n_channels > 1 else (),
         times_s=times_s,
     )
+
+
+def _channel_names(ome: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the labels that the display settings give the channels."""
+    omero = ome.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, list):
+        return ()
+    names = [c.get("label") if isinstance(c, Mapping) else None for c in channels]
+    return tuple(str(name or "") for name in names) if any(names) else ()
 
 
 def _own_times(record: Mapping[str, Any]) -> tuple[float, ...]:
@@ -263,8 +284,8 @@ def _calibration(
     multiscale: Mapping[str, Any],
     dataset: Mapping[str, Any],
     axes: list[dict[str, Any]],
-) -> tuple[dict[str, Any], list[str]]:
-    """Return pixel size and frame interval; numbers without a unit mean nothing."""
+) -> FileFacts:
+    """Return sizes and frame interval; numbers without a unit mean nothing."""
     scale = np.ones(len(axes))
     for owner in (multiscale, dataset):
         for transform in owner.get("coordinateTransformations", ()):
@@ -274,8 +295,8 @@ def _calibration(
         axis["name"].lower(): (float(size), axis.get("unit"))
         for axis, size in zip(axes, scale, strict=True)
     }
-    found: dict[str, Any] = {}
-    notes: list[str] = []
+    facts = FileFacts()
+    found, notes = facts.instrument, facts.notes
     (y, y_unit), (x, x_unit) = by_name["y"], by_name["x"]
     if y_unit in _UM and x_unit in _UM:
         y_um, x_um = y * _UM[y_unit], x * _UM[x_unit]
@@ -289,7 +310,16 @@ def _calibration(
     interval, unit = by_name.get("t", (0.0, None))
     if unit in _SECONDS and interval > 0:
         found["frame_interval_s"] = interval * _SECONDS[unit]
-    return found, notes
+    step, unit = by_name.get("z", (0.0, None))
+    if unit in _UM and step > 0:
+        facts.plane_spacing_um = step * _UM[unit]
+    for name, words in _DEFAULTS.items():
+        if found.get(name) == 1:
+            notes.append(
+                f"The file states {words}, which some programs write when they do not "
+                "know; check it."
+            )
+    return facts
 
 
 def _own_instrument(record: Mapping[str, Any]) -> dict[str, Any]:

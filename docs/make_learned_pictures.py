@@ -1,25 +1,16 @@
-"""Pictures of learned phase: compare it, and adapt a model, by using the dock.
+"""Pictures of learned phase: compared with the classical one, and the panel to adapt.
 
 Run under a display or Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_learned_pictures.py
 
-The off-axis sample is opened; the pictures go to docs/images. The model is adapted for
-a minute, to show what happens, not what a longer adaptation brings; it is thrown away.
+The off-axis sample is opened; the pictures go to docs/images.
 """
 
-import os
-import tempfile
-import time
-
-os.environ["NAPARI_QPM_MODELS"] = tempfile.mkdtemp(prefix="qpm-docs-models-")
-
 from make_screenshots import choose, click, parse_arguments, save, settle, wait_for_job
-from qtpy.QtWidgets import QApplication, QPushButton, QScrollArea, QSpinBox, QWidget
+from qtpy.QtWidgets import QPushButton, QScrollArea, QWidget
 
 import napari  # isort: skip  (after make_screenshots has set where settings go)
-
-ADAPT_LIMIT_S = 1800
 
 
 def main() -> None:
@@ -43,15 +34,8 @@ def main() -> None:
     save(viewer, options, "1-compared")
 
     click(dock, "adapt_button")
-    panel = dock.learned.panel
-    panel.findChild(QSpinBox, "adapt_minutes").setValue(1)
-    settle()
-    reveal(dock, panel)
+    reveal(dock, dock.learned.panel)
     save(viewer, options, "2-adapt")
-    click(dock, "adapt_start")
-    wait_for_learning(dock)
-    reveal(dock, panel)
-    save(viewer, options, "3-adapted")
     viewer.close()
 
 
@@ -59,15 +43,6 @@ def reveal(dock: QWidget, widget: QWidget) -> None:
     """Scroll the dock until a widget is seen."""
     settle()
     dock.findChild(QScrollArea).ensureWidgetVisible(widget)
-
-
-def wait_for_learning(dock: QWidget) -> None:
-    """Wait until the panel says what the learning brought."""
-    deadline = time.monotonic() + ADAPT_LIMIT_S
-    while dock.adapting.job is not None and time.monotonic() < deadline:
-        QApplication.processEvents()
-        time.sleep(0.02)
-    settle()
 
 
 if __name__ == "__main__":

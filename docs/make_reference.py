@@ -45,6 +45,8 @@ ROOMS = (
     "errors",
 )
 """Rooms whose public names are listed, in the order of the data."""
+OPTION = re.compile(r"(?<=\s)(--[a-z-]+)")
+"""An option in a sentence."""
 WHERE_SET = (
     "The same models make the forms in napari (*Advanced*), the options of the command",
     "line (`--set name=value`), the entries of a pipeline file and the keywords in",
@@ -90,19 +92,17 @@ def room_page(name: str) -> str:
     module = importlib.import_module(f"napari_qpm.{name}")
     top = {id(getattr(napari_qpm, one)): one for one in napari_qpm.__all__}
     shared = [one for one in module.__all__ if id(getattr(module, one)) in top]
-    lines = [f"# napari_qpm.{name}", "", *docstring(module)]
+    lines = [f"# {name}", "", f"`napari_qpm.{name}`", ""]
+    lines += ["```{eval-rst}", (module.__doc__ or "").strip(), ""]
     if shared:
-        names = (f"`napari_qpm.{top[id(getattr(module, one))]}`" for one in shared)
-        lines += [f"[On the page of the package](python.md): {', '.join(names)}.", ""]
+        names = [top[id(getattr(module, one))] for one in shared]
+        links = ", ".join(f":py:obj:`napari_qpm.{one}`" for one in names)
+        lines += [f"What users call by the package: {links}.", ""]
+    lines += ["```", ""]
     lines += directives(
         f"napari_qpm.{name}", [one for one in module.__all__ if one not in shared]
     )
     return "\n".join(lines)
-
-
-def docstring(module: Any) -> list[str]:
-    """Return the docstring of a module for Sphinx."""
-    return ["```{eval-rst}", (module.__doc__ or "").strip(), "```", ""]
 
 
 def directives(module: str, names: Iterable[str]) -> list[str]:
@@ -138,7 +138,8 @@ def command_line_page() -> str:
             group = f"{heading[1]} "
         if entry := re.match(r"\* `([a-z-]+)`: .*\.\.\.$", line):
             line = f"* `{entry[1]}`: {told[group + entry[1]]}"
-        lines.append(line)
+        names, mark, prose = line.rpartition("`: ")
+        lines.append(names + mark + OPTION.sub(r"`\1`", prose))
     text = "\n".join(lines)
     text = text.replace("# `napari-qpm`\n", "# Command line\n", 1)
     training = printed(app, "train", "--help").strip()

@@ -69,12 +69,6 @@ def test_every_picture_has_words_for_those_who_cannot_see_it(docs):
     assert not silent
 
 
-def test_every_page_is_in_the_contents(docs):
-    listed = (docs / "index.md").read_text("utf-8").splitlines()
-    written = {path.stem for path in docs.glob("*.md")} - {"index"}
-    assert not written - set(listed)
-
-
 def test_tests_that_pages_name_exist(docs, project_root):
     unknown = []
     for path in pages(docs):

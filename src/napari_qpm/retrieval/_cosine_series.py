@@ -4,13 +4,14 @@ A cosine series has no slope at the frame's edges, so nothing flows in from outs
 and its derivatives are exact: along an axis, cosines become sines and back.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-__all__ = ["CosineSeries"]
+__all__ = ["CosineSeries", "cosine_series"]
 
 Image = NDArray[np.float32]
 
@@ -39,6 +40,7 @@ class CosineSeries:
         self._wave_numbers = (ky[:, None], kx[None])
         self.squared: Image = ky[:, None] ** 2 + kx[None] ** 2
         """Squared wave number of each coefficient [rad^2/um^2]."""
+        self._last_inverse: tuple[float, Image] | None = None
 
     def coefficients(self, image: NDArray[Any]) -> Image:
         """Return the series ``(Y, X)`` of an image."""
@@ -70,39 +72,63 @@ class CosineSeries:
             Squared wave number [rad^2/um^2] below which the result fades out
             (Tikhonov).
         """
+        return coefficients * self._inverse(damping)
+
+    def _inverse(self, damping: float) -> Image:
+        """Return the factors of `inverse_laplacian`, kept for the next image."""
+        if self._last_inverse is not None and self._last_inverse[0] == damping:
+            return self._last_inverse[1]
         squared = self.squared
         if damping > 0:
-            return -coefficients * squared / (squared**2 + np.float32(damping**2))
-        safe = squared.copy()
-        safe[0, 0] = 1
-        result = -coefficients / safe
-        result[0, 0] = 0
-        return result
+            factors = -squared / (squared**2 + np.float32(damping**2))
+        else:
+            safe = squared.copy()
+            safe[0, 0] = 1
+            factors = -1 / safe
+            factors[0, 0] = 0
+        self._last_inverse = (damping, factors)
+        return factors
 
     # A cosine k becomes the sine k, and the sine transform counts from 1.
 
     def _slope(self, coefficients: Image, axis: int) -> Image:
-        other = 1 - axis
-        sines = np.zeros_like(coefficients)
-        scaled = -coefficients * self._wave_numbers[axis]
-        _shifted(sines, axis, slice(None, -1))[...] = _shifted(
-            scaled, axis, slice(1, None)
+        other, workers = 1 - axis, self._workers
+        sines = np.empty_like(coefficients)
+        _part(sines, axis, slice(-1, None))[...] = 0
+        rising = slice(1, None)
+        np.multiply(
+            _part(coefficients, axis, rising),
+            -_part(self._wave_numbers[axis], axis, rising),
+            out=_part(sines, axis, slice(None, -1)),
         )
-        workers = self._workers
-        across = scipy.fft.idct(sines, axis=other, norm="ortho", workers=workers)
-        slope = scipy.fft.idst(across, axis=axis, norm="ortho", workers=workers)
-        return np.asarray(slope, np.float32)
+        options = {"norm": "ortho", "workers": workers, "overwrite_x": True}
+        across = scipy.fft.idct(sines, axis=other, **options)
+        return np.asarray(scipy.fft.idst(across, axis=axis, **options), np.float32)
 
     def _outflow(self, flow: Image, axis: int) -> Image:
         other, workers = 1 - axis, self._workers
         sines = scipy.fft.dst(flow, axis=axis, norm="ortho", workers=workers)
-        sines = scipy.fft.dct(sines, axis=other, norm="ortho", workers=workers)
-        cosines = np.zeros_like(sines)
-        _shifted(cosines, axis, slice(1, None))[...] = _shifted(
-            sines, axis, slice(None, -1)
+        sines = scipy.fft.dct(
+            sines, axis=other, norm="ortho", workers=workers, overwrite_x=True
         )
-        return np.asarray(cosines * self._wave_numbers[axis], np.float32)
+        cosines = np.empty_like(sines)
+        _part(cosines, axis, slice(None, 1))[...] = 0
+        rising = slice(1, None)
+        np.multiply(
+            _part(sines, axis, slice(None, -1)),
+            _part(self._wave_numbers[axis], axis, rising),
+            out=_part(cosines, axis, rising),
+        )
+        return np.asarray(cosines, np.float32)
 
 
-def _shifted(array: Image, axis: int, part: slice) -> Image:
+@functools.lru_cache(maxsize=8)
+def cosine_series(
+    shape: tuple[int, int], pixel_um: tuple[float, float]
+) -> CosineSeries:
+    """Return a series, the same one again for the same images."""
+    return CosineSeries(shape, pixel_um)
+
+
+def _part(array: Image, axis: int, part: slice) -> Image:
     return array[part] if axis == 0 else array[:, part]

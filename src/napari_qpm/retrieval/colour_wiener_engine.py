@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.retrieval._cosine_series import CosineSeries
+from napari_qpm.retrieval._cosine_series import CosineSeries, cosine_series
 from napari_qpm.retrieval.engine import BackgroundParameters
 from napari_qpm.retrieval.intensity_engine import (
     ColourTransportEngine,
@@ -67,7 +67,7 @@ class ColourWienerEngine(ColourTransportEngine):
         return weak_path(
             planes,
             focus,
-            CosineSeries(planes.shape[1:], (pixel, pixel)),
+            cosine_series((planes.shape[1], planes.shape[2]), (pixel, pixel)),
             np.asarray(self.parameters.band_centres_nm) / 1000,
             condenser_na=self.parameters.condenser_na,
             largest_um=self.parameters.largest_um,

@@ -13,7 +13,7 @@ from pydantic import Field
 from napari_qpm.acquisition import Acquisition, Modality, PhaseMap, PhaseUnit
 from napari_qpm.errors import LayoutError
 from napari_qpm.jobs import CancelToken
-from napari_qpm.retrieval._cosine_series import CosineSeries
+from napari_qpm.retrieval._cosine_series import CosineSeries, cosine_series
 from napari_qpm.retrieval.engine import BackgroundParameters
 from napari_qpm.retrieval.finishing import flatten
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
@@ -139,7 +139,8 @@ class TransportEngine:
         planes = evened(frame, acquisition.reference)
         focus = np.asarray(instrument.focus_um, np.float64)
         pixel = float(instrument.pixel_size_um or 1)
-        series = CosineSeries(planes.shape[1:], (pixel, pixel))
+        _, height, width = planes.shape
+        series = cosine_series((height, width), (pixel, pixel))
         return self._solve(axial_change(planes, focus), series, acquisition)
 
     def _solve(

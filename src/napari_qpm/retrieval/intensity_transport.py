@@ -134,15 +134,17 @@ def optical_path(
         is_uniform = bright < UNEVEN * max(float(dark), 1e-6)
         solver = Solver.UNIFORM if is_uniform else Solver.UNIVERSAL
     damping = (2 * np.pi / largest_um) ** 2
-    source = series.coefficients(change.slope) * np.float32(-medium_index)
+    source = series.coefficients(change.slope)
+    source *= np.float32(-medium_index)
     match solver:
         case Solver.UNIFORM:
             return series.image(series.inverse_laplacian(source, damping))
         case Solver.TEAGUE:
             slopes = series.gradient(series.inverse_laplacian(source))
             light = _safe(change.light)
-            flow = (slopes[0] / light, slopes[1] / light)
-            found = series.divergence(flow)
+            for slope in slopes:
+                slope /= light
+            found = series.divergence(slopes)
             return series.image(series.inverse_laplacian(found, damping))
     found = optical_path_universal(source, _safe(change.light), series)
     squared = series.squared**2

@@ -31,7 +31,7 @@ CONVERGED_RAD = 1e-6
 EVEN = 0.03
 """Length of the mean of all phases on the circle up to which they cover it evenly.
 Simulated frames with a cell: steps are then right to 1.5 degrees (six fringes or more);
-at 0.05 (four fringes) they are 9 degrees off."""
+at 0.05 (four fringes) they are 11 degrees off."""
 LEAST_CONDITION = 0.05
 """Smallest over largest singular value of the fit of a pixel; below it, steps are so
 alike that noise is all there is."""

@@ -1,3 +1,5 @@
+import json
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -141,6 +143,18 @@ def test_single_images_of_micromanager_are_put_together_by_channel(tmp_path, sta
     assert field.source.shape == (5, 2, 64, 48)
     assert field.channel_names == ("000", "001")
     np.testing.assert_array_equal(field.source.read(3), stack[6:8])
+    content = {"Summary": {"ChNames": ["DHM", "GFP"]}}
+    for t, c in np.ndindex(5, 2):
+        place = {"FrameIndex": t, "ChannelIndex": c, "SliceIndex": 0}
+        known = {"PixelSizeUm": 0.2, "ElapsedTime-ms": 1000.0 * t + 9 * c}
+        content[f"FrameKey-{t}-{c}-0"] = place | known
+    (tmp_path / "metadata.txt").write_text(json.dumps(content))
+    field = only(tmp_path)
+    assert field.channel_names == ("DHM", "GFP")
+    assert field.instrument["pixel_size_um"] == 0.2
+    assert field.times_s == (0, 1, 2, 3, 4)
+    (tmp_path / "metadata.txt").write_text("{broken")
+    assert only(tmp_path).times_s == ()
 
 
 @pytest.mark.parametrize("pattern", ["{}", "cell_{:03}", "t1_I{}deg"])

@@ -133,3 +133,18 @@ def test_a_result_folder_opens_as_phase_with_its_cells(tmp_path):
         assert (cells[1]["name"], cells[2]) == ("dish 4 cells", "labels")
         assert cells[1]["scale"] == phase[1]["scale"]
         np.testing.assert_array_equal(cells[0], result.labels)
+
+
+def test_four_files_named_by_angle_open_as_one_recording(tmp_path):
+    y, x = np.mgrid[:64, :64]
+    phase = 3 * np.exp(-((y - 30) ** 2 + (x - 30) ** 2) / 90)
+    paths = []
+    for angle in (0, 45, 90, 135):
+        image = 120 + 100 * np.cos(phase + 2 * np.deg2rad(angle))
+        path = tmp_path / f"cell_{angle}.tif"
+        tifffile.imwrite(path, image.astype(np.uint8))
+        paths.append(str(path))
+
+    [(data, _, _)] = get_reader(paths)(paths)
+
+    assert data.shape == (4, 1, 64, 64)

@@ -20,6 +20,7 @@ from napari_qpm.io.angle_names import ANGLES, natural_key, order_by_angle
 from napari_qpm.io.field import GroupedSource, RawField
 from napari_qpm.io.frame_names import group_channels
 from napari_qpm.io.koala import koala_times, preview_problem
+from napari_qpm.io.micromanager import read_metadata_text
 from napari_qpm.io.plausible import require_plausible
 
 __all__ = ["FolderSource", "read_folder"]
@@ -130,15 +131,18 @@ def _read_frames(
         source = GroupedSource(frames, len(names))
     else:
         notes += _gap_notes(images)
+    facts = read_metadata_text(path)
+    known = {name: value for name, value in facts.instrument.items() if value}
+    stated = facts.channel_names
     return RawField(
         source=source,
         reader="folder" if first.modality is None else f"folder, {first.reader}",
-        instrument=first.instrument,
-        notes=tuple(notes),
+        instrument=first.instrument | known,
+        notes=(*notes, *facts.notes),
         modality=first.modality,
-        channel_names=names,
+        channel_names=stated if len(stated) == len(names) else names,
         has_opacity=first.has_opacity,
-        times_s=koala_times(path, images),
+        times_s=koala_times(path, images) or facts.times_s,
     )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import tifffile
@@ -16,9 +17,12 @@ from napari_qpm.io.facts import FileFacts
 from napari_qpm.io.times import times_from
 from napari_qpm.io.units import positive
 
-__all__ = ["read_micromanager"]
+__all__ = ["read_metadata_text", "read_micromanager"]
 
 _KNOWN_BY = {"micromanagerversion", "chnames", "pixelsizeum", "elapsedtimems"}
+_TEXT = "metadata.txt"
+_MOST_TEXT_BYTES = 1 << 27
+_IMAGE_KEYS = ("FrameKey", "Metadata-")
 _MOST_PAGES = 1000
 """Reading the metadata of a page takes 0.3 ms; of longer files no times are read."""
 
@@ -44,6 +48,35 @@ def read_micromanager(tif: tifffile.TiffFile, position: int) -> FileFacts:
         )
     if blocks and not facts.times_s:
         facts.times_s = _times(tif, position)
+    return facts
+
+
+def read_metadata_text(folder: Path) -> FileFacts:
+    """Return what the ``metadata.txt`` beside single images states; nothing without."""
+    facts = FileFacts()
+    path = folder / _TEXT
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_TEXT_BYTES:
+            return facts
+        content = _parsed(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        return facts
+    times: dict[int, float] = {}
+    for name, block in content.items():
+        if not isinstance(block, Mapping):
+            continue
+        values = _plain(block)
+        if not str(name).startswith(_IMAGE_KEYS):
+            facts.add(_from_block(values))
+            continue
+        facts.add(FileFacts(instrument=_from_block(values).instrument))
+        frame = _index(values, "frame")
+        if frame is None or _index(values, "channel") or _index(values, "slice"):
+            continue
+        with contextlib.suppress(TypeError, ValueError):
+            times[frame] = float(values["elapsedtimems"]) / 1000
+    if sorted(times) == list(range(len(times))):
+        facts.times_s = times_from([times[frame] for frame in range(len(times))])
     return facts
 
 

@@ -99,4 +99,16 @@ def _result_layers(path: Path) -> list[LayerTuple]:
 
 def _as_paths(path: PathLike | Sequence[PathLike] | Any) -> list[Path]:
     paths = [path] if isinstance(path, str | Path) else list(path)
-    return [Path(one) for one in paths]
+    return _as_folder([Path(one) for one in paths])
+
+
+def _as_folder(paths: list[Path]) -> list[Path]:
+    """Return the folder of files that were dropped together as its four angles."""
+    from napari_qpm.io.angle_names import order_by_angle
+
+    folder = paths[0].parent if paths else Path()
+    if len(paths) < 4 or any(p.parent != folder or not p.is_file() for p in paths):
+        return paths
+    if {p for p in folder.iterdir() if p.suffix == paths[0].suffix} != set(paths):
+        return paths
+    return paths if order_by_angle(folder, paths) is None else [folder]

@@ -78,8 +78,9 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the pages in docs/ into docs/_build; every warning is an error."""
     install(session, "docs")
-    build = ["python", "-m", "sphinx", "-W", "-b", "html", "docs", "docs/_build"]
-    session.run(*build, *session.posargs)
+    # All pages anew: unchanged ones would keep an old contents and hide their warnings.
+    build = ["python", "-m", "sphinx", "-W", "-E", "-a", "-b", "html"]
+    session.run(*build, *session.posargs, "docs", "docs/_build")
     session.log("Open docs/_build/index.html")
 
 

@@ -3,7 +3,6 @@ import pytest
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.adaptation.matching import (
-    choose_step,
     finest_needed,
     match_domain,
     on_network_grid,
@@ -12,7 +11,7 @@ from napari_qpm.adaptation.own_frames import Objects, label_frames
 from napari_qpm.instrument import Instrument
 from napari_qpm.jobs import CancelToken
 
-FINE, WIDE = (0.3, 0.28), (0.08, 0.06)
+FINE = (0.3, 0.28)
 
 
 def objects(*diameters, top=4.0, share=0.2):
@@ -37,25 +36,6 @@ def match(frame, found, instrument=None, step=1, **known):
         input_kind="heterodyne",
         range_rad=12.0,
     )
-
-
-@pytest.mark.parametrize(
-    ("carrier", "found", "step"),
-    [
-        (FINE, objects(40, 55), 1),
-        (FINE, objects(150, 170), 3),
-        # Specks do not make a cell small.
-        (FINE, objects(*[8] * 40, 170), 3),
-        (WIDE, objects(50), 2),
-        (FINE, objects(), 1),
-    ],
-)
-def test_grid_is_as_coarse_as_fringes_and_cells_ask_for(carrier, found, step):
-    assert choose_step(carrier, found) == step
-
-
-def test_a_wish_decides_the_grid():
-    assert choose_step(FINE, objects(900), scale=2) == 2
 
 
 def test_steep_cells_keep_a_finer_grid_than_large_ones():

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.adaptation.matching import (
-    choose_step,
     finest_needed,
     match_domain,
     on_network_grid,
@@ -25,6 +24,7 @@ from napari_qpm.calibration import fit_instrument
 from napari_qpm.errors import JobCancelled, ParameterError, SidebandError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.retrieval.nas_prnet_engine import DEFAULT_MODEL, find_model
+from napari_qpm.retrieval.network_input import network_step
 from napari_qpm.runtime import Model, ModelStore, open_session
 from napari_qpm.runtime.spec import require_model_name
 
@@ -179,10 +179,9 @@ def _plan(
     if not frames:
         raise SidebandError("None of the frames shows fringes: nothing to adapt to.")
     objects = measure_objects(frames)
-    carrier = frames[0].acquisition.instrument.sideband_cycles_per_px
-    assert carrier is not None
     trusted = [frame for frame in frames if frame.is_trusted]
-    step = choose_step(carrier, objects, scale)
+    # As the base model would retrieve them: only so can the two be compared.
+    step = network_step(frames[0].acquisition, scale, base.spec)
     if scale is None:
         step = finest_needed(trusted or frames, step)
     judged = (trusted or frames)[-1]

@@ -14,17 +14,14 @@ from napari_qpm.instrument import Instrument
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
 from napari_qpm.retrieval.demodulation import Demodulator
-from napari_qpm.retrieval.fringe_rewriting import lossless_step
 from napari_qpm.retrieval.network_input import FrontEnd
 from napari_qpm.retrieval.object_size import large_diameter
 from napari_qpm.retrieval.off_axis_engine import fill_nan
 from napari_qpm.training.adapt import MatchedDomain, OwnFrame
 from napari_qpm.training.holograms import HologramDomain, InputKind
 
-__all__ = ["choose_step", "finest_needed", "match_domain", "on_network_grid"]
+__all__ = ["finest_needed", "match_domain", "on_network_grid"]
 
-COMFORTABLE_PX = 60.0
-"""Largest cells [px] on the network's grid: samples of 192 px hold them with room."""
 MOST_LOST_RAD = 0.12
 """Of phase in cells, by the grid alone."""
 WIDE_FILTER = 0.55
@@ -35,21 +32,6 @@ BACKGROUND_SPREAD = 1.5
 LEAST_BACKGROUND_RAD = 0.2
 FLATTENED_BACKGROUND_RAD = 3.0
 """Background that the front end may leave."""
-
-
-def choose_step(
-    carrier: tuple[float, float], objects: Objects, scale: int | None = None
-) -> int:
-    """Return camera pixels per pixel of the network: as asked, or what fits the cells.
-
-    Fringes allow a step without loss; cells larger than 60 px on that grid are brought
-    below by a larger one.
-    """
-    if scale is not None:
-        return scale
-    step = lossless_step(carrier)
-    large = large_diameter(objects.diameters_px)
-    return max(step, math.ceil(large / COMFORTABLE_PX))
 
 
 def finest_needed(frames: Sequence[LabelledFrame], step: int) -> int:

@@ -7,7 +7,7 @@ import pytest
 from napari_qpm.errors import OutputError
 from napari_qpm.evaluation import Evaluation, Row, card
 from napari_qpm.evaluation.model_card import record
-from napari_qpm.runtime import ModelStore, open_model
+from napari_qpm.runtime import ModelSpec, ModelStore, open_model
 
 REAL = [
     {
@@ -93,3 +93,27 @@ def test_folder_that_is_gone_is_named(models_folder, tiny_model, evaluation, tmp
     shutil.rmtree(folder)
     with pytest.raises(OutputError, match="cannot be written"):
         record(model, evaluation)
+
+
+def test_card_of_cells_says_what_it_needs_and_whose_images_taught_it():
+    spec = ModelSpec(
+        name="mine",
+        title="Mine",
+        kind="cells",
+        architecture="dm-qpmnet",
+        config={"in_channels": 1},
+        preprocessing={"channels": ["phase"]},
+        valid={"size_px": [16, 56]},
+        training={"seed": 5, "config": {"domain": {"real_maps": "qpi-a2780-masks"}}},
+    )
+    row = Row(key="model", method="Mine", metrics={"dice": 0.91, "ap50": 0.7}, n=25)
+    missing = Row(key="concat", method="by concatenation", source="not run: later")
+    evaluation = Evaluation(model="mine", data="fields", seed=1, rows=(row, missing))
+    text = card(spec, evaluation)
+    assert "It needs phase of any microscope." in text
+    assert 'engine="dm-qpmnet-phase", model="mine"' in text
+    assert "qpi-a2780-masks" in text
+    assert "BSD-3-Clause" in text
+    assert "| Mine | 0.910 |" in text
+    assert "| by concatenation | not run |" in text
+    assert "| size_px | 16 to 56 |" in text

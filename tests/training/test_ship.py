@@ -6,7 +6,7 @@ import torch
 
 from napari_qpm.errors import FileFormatError
 from napari_qpm.runtime import open_session
-from napari_qpm.training import make_recipe, train
+from napari_qpm.training import make_recipe, ship, train
 from napari_qpm.training.ship import export_training
 
 SETTINGS = {
@@ -115,3 +115,33 @@ def test_summary_is_readable_without_us(model):
     values = json.loads((model.folder / "model.json").read_text())
     assert values["training"]["minutes"] >= 0
     assert values["licence"] == "BSD-3-Clause"
+
+
+def test_networks_that_find_cells_state_channels_sizes_and_tiles(tmp_path, monkeypatch):
+    settings = {
+        "width": 2,
+        "shape": [64, 64],
+        "size_px": [16, 30],
+        "batch_size": 2,
+        "steps": 1,
+        "n_validation": 2,
+        "drop_angle": 90,
+    }
+    recipe = make_recipe("dm-qpmnet", settings)
+    train(recipe, tmp_path / "run")
+    fields = {}
+    monkeypatch.setattr(
+        ship, "save_model", lambda _, values, network, **__: fields.update(values)
+    )
+    export_training(tmp_path / "run", tmp_path / "model", name="mine")
+    assert (fields["kind"], fields["modality"]) == ("cells", "polarization")
+    assert fields["config"] == {"in_channels": 4, **recipe.network_config()}
+    assert fields["preprocessing"]["channels"] == [
+        "angle 0",
+        "angle 45",
+        "angle 135",
+        "phase",
+    ]
+    assert fields["valid"] == {"size_px": [16, 30]}
+    assert fields["tile"] == {"multiple": 32, "tile_px": 64, "overlap_px": 32}
+    assert {"dice", "distance_error"} <= set(fields["metrics"]["validation"])

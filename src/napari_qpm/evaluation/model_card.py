@@ -30,6 +30,20 @@ LIMITS = """- It answers with 0 to {range_rad:g} rad. Phase above that is cut of
   adapt the model to your microscope if it does not."""
 
 
+USE_OF_CELLS = """```python
+import napari_qpm as qpm
+
+phase = qpm.retrieve(qpm.open("recording.tif"))
+labels = qpm.segment(phase, engine="{engine}", model="{name}")
+```
+
+In napari: choose *{title}* under *Cells*. It needs {needs}."""
+LIMITS_OF_CELLS = """- It has learned from simulated cells{real}. On others, look at
+  its outlines beside those of *Threshold and watershed*, and correct what is wrong.
+- Cells far smaller than those above are not found; larger ones are made smaller
+  first."""
+
+
 def card(
     spec: ModelSpec,
     evaluation: Evaluation,
@@ -46,6 +60,8 @@ def card(
     real
         What `real_holograms.compare_recording` found, as dictionaries.
     """
+    if spec.kind == "cells":
+        return _card_of_cells(spec, evaluation)
     row = evaluation.rows[0]
     parts = [
         f"# {spec.title}",
@@ -65,6 +81,57 @@ def card(
         *(["## Real holograms", _real(real)] if real else []),
         "## Limits",
         LIMITS.format(range_rad=spec.output_scale),
+        *_origin(spec, evaluation),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _card_of_cells(spec: ModelSpec, evaluation: Evaluation) -> str:
+    """Return the card of a model that finds cells."""
+    row = evaluation.rows[0]
+    channels = list(spec.preprocessing.get("channels", ["phase"]))
+    sees_phase_only = channels == ["phase"]
+    real = spec.training.get("config", {}).get("domain", {}).get("real_maps")
+    size = f"{row.params:,} parameters" if row.params else "a network"
+    macs = f", {row.macs / 1e9:.1f} G multiply-accumulates" if row.macs else ""
+    summary = (
+        f"Cells from {', '.join(channels)}: {spec.architecture}, {size}{macs} for "
+        "1024 x 1024."
+    )
+    source = (
+        f" and from five images of the public set {real} (real A2780 cells, outlines "
+        "drawn by hand, BSD-3-Clause)"
+    )
+    parts = [
+        f"# {spec.title}",
+        summary,
+        "## Use",
+        USE_OF_CELLS.format(
+            engine="dm-qpmnet-phase" if sees_phase_only else "dm-qpmnet",
+            name=spec.name,
+            title="DM-QPMNet",
+            needs="phase of any microscope"
+            if sees_phase_only
+            else "a recording of a polarization camera and its phase",
+        ),
+        "## Made for",
+        _table(("", "range"), _ranges(spec.valid)),
+        "## Held-out set",
+        f"{evaluation.data[0].upper()}{evaluation.data[1:]}.",
+        evaluation.table(),
+        "Where the numbers come from:",
+        "\n".join(f"- {one.method}: {one.source}" for one in evaluation.rows),
+        *_remarks(evaluation),
+        "## Limits",
+        LIMITS_OF_CELLS.format(real=source if real else ""),
+        *_origin(spec, evaluation),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(spec: ModelSpec, evaluation: Evaluation) -> list[str]:
+    """Return how the weights were made, and which they are."""
+    return [
         "## Training",
         _table(("", ""), _facts(spec.training)),
         "## Provenance",
@@ -79,7 +146,6 @@ def card(
             },
         ),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def record(

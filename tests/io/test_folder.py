@@ -184,3 +184,24 @@ def test_a_missing_angle_is_named(tmp_path, make_angles):
         LayoutError, match=r"3 polarizer angles .*90 degrees is missing"
     ):
         read_folder(tmp_path)
+
+
+def test_one_folder_tells_whether_napari_should_hand_us_many(
+    tmp_path, make_hologram, monkeypatch
+):
+    from napari_qpm.io import folder as module
+    from napari_qpm.io import is_ours
+
+    for r in range(5):
+        (tmp_path / f"Pos{r}").mkdir()
+        png(tmp_path / f"Pos{r}" / "0.png", make_hologram(seed=r))
+    opened = []
+    original = module._read_one
+
+    def counted(path, planes):
+        opened.append(path.parent.name)
+        return original(path, planes)
+
+    monkeypatch.setattr(module, "_read_one", counted)
+    assert is_ours(tmp_path)
+    assert set(opened) == {"Pos0"}

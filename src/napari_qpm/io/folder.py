@@ -23,7 +23,7 @@ from napari_qpm.io.koala import koala_times, preview_problem
 from napari_qpm.io.micromanager import read_metadata_text
 from napari_qpm.io.plausible import require_plausible
 
-__all__ = ["FolderSource", "read_folder"]
+__all__ = ["FolderSource", "first_part", "read_folder"]
 
 _FRAME_SUFFIXES = {
     ".tif",
@@ -160,10 +160,28 @@ def _angles(
     )
 
 
+def first_part(path: Path) -> Path:
+    """Return the folder inside that tells what a folder of folders holds.
+
+    Looking at one is enough to say whether they are recordings; a tree of pictures may
+    have thousands.
+    """
+    if not path.is_dir() or _images(path, set()):
+        return path
+    folders = _subfolders(path, set())
+    by_angle = order_by_angle(path, folders) if len(folders) == len(ANGLES) else None
+    return folders[0] if folders and by_angle is None else path
+
+
+def _subfolders(path: Path, hidden: set[Path]) -> list[Path]:
+    """Return folders inside that hold images, in natural order."""
+    inside = [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    return sorted((p for p in inside if _images(p, hidden)), key=natural_key)
+
+
 def _read_subfolders(path: Path, hidden: set[Path]) -> list[RawField]:
     """Return folders inside as angles of one field of view, or as one each."""
-    inside = [p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    folders = sorted((p for p in inside if _images(p, hidden)), key=natural_key)
+    folders = _subfolders(path, hidden)
     if not folders:
         raise FileFormatError(
             f"The folder {path} holds no images to read "

@@ -34,6 +34,7 @@ from napari_qpm.io.camera_formats import camera_format
 from napari_qpm.io.channels import choose_channel
 from napari_qpm.io.detect import Detection, detect_modality
 from napari_qpm.io.field import RawField
+from napari_qpm.io.folder import first_part
 from napari_qpm.io.formats import UNCOMMON_SUFFIXES, is_own_result, read_fields
 from napari_qpm.io.merging import (
     check_instrument,
@@ -139,10 +140,14 @@ def is_ours(path: str | Path) -> bool:
     write, and frames that look like a polarization mosaic or a hologram; anything else
     is left to other readers.
     """
+    from napari_qpm.io.zarr_reader import is_zarr
+
     try:
         place = _existing(path)
         if find_sidecar(place) is not None or is_own_result(place):
             return True
+        if place.is_dir() and not is_zarr(place):
+            place = first_part(place)
         raw = read_fields(place, planes=False)[0]
         if raw.modality is not None or place.suffix.lower() in UNCOMMON_SUFFIXES:
             return True

@@ -174,11 +174,11 @@ def draw_line_and_region(drive: Drive) -> None:
 
     def draw_line() -> None:
         user.click("line_button")
-        user.drag(at(0.25, 0.1), at(0.35, 0.5))
+        user.drag(at(0.18, 0.01), at(0.18, 0.6))
 
     def draw_region() -> None:
         user.click("polygon_button")
-        corners = (at(0.66, 0.72), at(0.66, 0.97), at(0.93, 0.97), at(0.93, 0.72))
+        corners = (at(0.65, 0.775), at(0.65, 0.985), at(0.88, 0.985), at(0.88, 0.775))
         user.click_canvas(*corners, is_double=True)
 
     drive.do("Press *Draw line* and drag over a cell", draw_line)

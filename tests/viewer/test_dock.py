@@ -17,6 +17,7 @@ from napari_qpm.viewer.settings import StepName
 pytestmark = pytest.mark.gui
 
 WAIT_MS = 30_000
+NARROW_PX = 380
 
 
 @pytest.fixture
@@ -68,6 +69,25 @@ def test_three_clicks_lead_to_picograms(opened, qtbot):
     mass = model.data(model.index(0, titles.index("Dry mass (pg)")))
     assert "±" in mass
     assert "pg" in dock.table.summary.text()
+
+
+def test_a_narrow_dock_cuts_nothing_off(make_napari_viewer_proxy, plugins, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+    show_recording(viewer, make_recording())
+    _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
+    for step in StepName:
+        press(dock, step)
+        wait_for_job(qtbot, dock)
+    column = dock.table.colours.column
+    column.setCurrentIndex(column.findText("Dry mass (pg)"))
+
+    column.activated.emit(column.currentIndex())
+
+    content, viewport = dock._scroll.widget(), dock._scroll.viewport()
+    qtbot.waitUntil(
+        lambda: content.minimumSizeHint().width() <= viewport.width(), timeout=WAIT_MS
+    )
+    assert dock.minimumSizeHint().width() <= NARROW_PX
 
 
 def _horizontal():

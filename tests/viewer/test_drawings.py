@@ -125,7 +125,7 @@ def test_lines_and_regions_are_kept_apart(drawings, viewer):
     draw(viewer, LINE, "line")
     draw(viewer, BOX + 0.5, "rectangle")
 
-    assert [number for number, _ in drawings.regions()] == [1, 3]
+    assert [number for number, _ in drawings.regions()] == [1, 2]
     assert drawings.line() is not None
     assert len(drawings.region_table()) == 2
     assert len(drawings.record()["shapes"]) == 3

@@ -4,11 +4,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.pipeline import EngineStep, Pipeline, run_pipeline
 from napari_qpm.registry import Entry
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.engines import PHASE_ENGINES
+from napari_qpm.segmentation.outlines import outline_labels
 from napari_qpm.specimens import KINDS, simulate
 
 __all__ = ["warm_kernels"]
@@ -47,6 +50,7 @@ def warm_kernels(
                     Pipeline(retrieve=step), sample.acquisition, Path(folder), token
                 )
         seconds[entry.name] = time.perf_counter() - started
+    outline_labels(np.eye(3, dtype=np.int32), 1)
     if report is not None:
         report(Progress(len(names), len(names), "engines", "Compiling kernels"))
     return seconds

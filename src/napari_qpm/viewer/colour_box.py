@@ -21,7 +21,8 @@ __all__ = ["ColourBox"]
 LEGEND_COLORS = 32
 LEGEND_HEIGHT = 14
 LEGEND_WIDTH = 50
-BOX_WIDTH = 62
+BOX_WIDTH = 46
+"""Of the digits [px]; styles add some space around them."""
 COMBO_WIDTH = 90
 
 
@@ -94,7 +95,9 @@ class ColourBox(QWidget):
         ):
             box.setObjectName(name)
             box.setToolTip(tip)
-            box.setFixedWidth(BOX_WIDTH)
+            # napari's style sheet has a minimum of its own, wider than four digits.
+            width = f"min-width: {BOX_WIDTH}px; max-width: {BOX_WIDTH}px;"
+            box.setStyleSheet(width)
         self.legend = Legend()
         self.legend.setObjectName("colour_legend")
         self._scale = QWidget()

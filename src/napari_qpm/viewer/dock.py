@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -50,6 +49,7 @@ from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.shortcuts import Act
 from napari_qpm.viewer.step_box import StepBox
 from napari_qpm.viewer.table_box import TableBox
+from napari_qpm.viewer.tall_scroll import TallScroll
 from napari_qpm.viewer.wording import gaps_in_words
 from napari_qpm.viewer.workflow import Scope, Workflow
 
@@ -157,17 +157,12 @@ class QPMDock(QWidget):
         inner.addWidget(self.following)
         inner.addWidget(self.table)
         inner.addStretch(1)
-        scroll = self._scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        self._scroll = TallScroll(content, MINIMUM_WIDTH - 2 * MARGIN)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(self._scroll, 1)
         layout.addWidget(_line())
         layout.addWidget(self.job)
-        self.setMinimumWidth(MINIMUM_WIDTH)
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:

@@ -175,9 +175,9 @@ class Drawings:
         values = self._workflow.pipeline().measure or {}
         parameters = MeasurementParameters.parse(values)
         found: list[tuple[int, RegionTotal | str]] = []
-        for number in self._region_numbers():
-            corners = np.asarray(layer.data[number], dtype=float)
-            kind = str(layer.shape_type[number])
+        for number, place in enumerate(self._region_places(), start=1):
+            corners = np.asarray(layer.data[place], dtype=float)
+            kind = str(layer.shape_type[place])
             try:
                 total = region_total(
                     phase_map,
@@ -188,15 +188,15 @@ class Drawings:
                     parameters=parameters,
                 )
             except QPMError as error:
-                found.append((number + 1, str(error)))
+                found.append((number, str(error)))
             else:
-                found.append((number + 1, total))
+                found.append((number, total))
         return found
 
     @property
     def has_regions(self) -> bool:
         """Whether any region is drawn."""
-        return bool(self._region_numbers())
+        return bool(self._region_places())
 
     def sentences(self) -> list[str]:
         """Return one line a region for the user."""
@@ -307,7 +307,7 @@ class Drawings:
             return None
         return np.asarray(cells.data[t] if cells.data.ndim == 3 else cells.data)
 
-    def _region_numbers(self) -> list[int]:
+    def _region_places(self) -> list[int]:
         kinds = [] if self._layer is None else self._layer.shape_type
         return [k for k, kind in enumerate(kinds) if str(kind) not in LINES]
 

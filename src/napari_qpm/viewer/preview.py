@@ -16,13 +16,14 @@ from psygnal import Signal
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.errors import JobCancelled, QPMError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
+from napari_qpm.segmentation.outlines import outline_labels
 from napari_qpm.viewer.fields import FieldOfView, Role, unwrap
 from napari_qpm.viewer.frame_maker import FrameMaker, Kind
 from napari_qpm.viewer.frame_views import FrameCache
 from napari_qpm.viewer.newest import NewestFirst
 from napari_qpm.viewer.preview_layers import PreviewLayers
 from napari_qpm.viewer.relay import Post
-from napari_qpm.viewer.results import present
+from napari_qpm.viewer.results import outline_width, present
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.wording import explain
 
@@ -336,6 +337,9 @@ class Preview:
                     told = f"Frame {t}: {explain(error)}"
                     self._post(lambda: self._on_problem(request, told))
                 return
+            if kind is Kind.CELLS:
+                # Here, because napari would outline them on the GUI thread.
+                picture = outline_labels(picture, outline_width(picture.shape))
             self.cache.put(key, np.ascontiguousarray(picture))
         if is_shown:
             self._post(lambda: self._on_picture(request, kind))

@@ -16,7 +16,7 @@ from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, unwrap
 from napari_qpm.viewer.frame_maker import FrameMaker, Kind
 from napari_qpm.viewer.frame_views import FrameCache, FrameView
 from napari_qpm.viewer.layers import contrast_limits, geometry_of
-from napari_qpm.viewer.results import outline_style, present
+from napari_qpm.viewer.results import bright_colors, present
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -185,8 +185,9 @@ class PreviewLayers:
         }
         layer: Any
         if kind is Kind.CELLS:
+            # The pictures are outlines already: napari has none to find.
             layer = Labels(view, **keywords | {"opacity": 1.0})
-            outline_style(layer)
+            layer.colormap = bright_colors()
             layer.editable = False
         else:
             layer = Image(

@@ -119,6 +119,9 @@ class RecordingBox(QWidget):
         )
         for text, value in SIGNS.items():
             self.sign.addItem(text, value)
+        for combo in (self.kind, self.unit, self.layout_choice, self.sign):
+            # Long entries would make the dock wide; the open list shows them whole.
+            combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.wavelength = FactBox(
             "wavelength_nm", "nm", "Wavelength of the light, in vacuum."
         )

@@ -21,6 +21,7 @@ __all__ = [
     "bright_colors",
     "cells_geometry",
     "outline_style",
+    "outline_width",
     "present",
     "show_cells",
     "show_phase",
@@ -152,11 +153,11 @@ def _add_cells(viewer: "ViewerModel", field: FieldOfView, labels: Any) -> None:
 def outline_style(layer: "Labels") -> None:
     """Draw cells as outlines that stand out on grey phase."""
     layer.opacity = 1.0
-    layer.contour = _outline_width(layer.data.shape)
+    layer.contour = outline_width(layer.data.shape)
     layer.colormap = bright_colors()
 
 
-def _outline_width(shape: tuple[int, ...]) -> int:
+def outline_width(shape: tuple[int, ...]) -> int:
     """Return the width [px] that is seen in large frames and covers no small cells."""
     width = round(min(shape[-2:]) / FRAME_PX_PER_OUTLINE_PX)
     return min(max(1, width), THICKEST_OUTLINE_PX)
@@ -225,7 +226,10 @@ def _same_making(first: PhaseMap, second: PhaseMap) -> bool:
 def _add(
     viewer: "ViewerModel", field: FieldOfView, role: Role, data: Any, **keywords: Any
 ) -> "Layer":
-    """Add a layer above those of its field; the user's selection stays elsewhere."""
+    """Add a layer; the user's selection stays elsewhere.
+
+    Phase comes right above its recording, so that outlines stay above both.
+    """
     before = unwrap(viewer.layers.selection.active)
     keywords |= {
         "name": layer_name(field, role),
@@ -238,7 +242,12 @@ def _add(
         show_scales(viewer, layer, field)
     # Attached first: adding selects the layer, and the dock then asks whose it is.
     field.attach(role, layer)
-    viewer.add_layer(layer)
+    recording = present(viewer, field, Role.RECORDING)
+    if role is Role.PHASE and recording is not None:
+        viewer.layers.insert(viewer.layers.index(recording) + 1, layer)
+        viewer.layers.selection.active = layer
+    else:
+        viewer.add_layer(layer)
     if before is not None and field.role_of(before) is None:
         viewer.layers.selection.active = before
     return layer

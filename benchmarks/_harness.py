@@ -108,6 +108,12 @@ class Report:
     tables: list[Table] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    figures: list[tuple[str, str]] = field(default_factory=list)
+
+    def add_figure(self, what: str, value: str) -> None:
+        """Keep and print one measured figure."""
+        self.figures.append((what, value))
+        print(f"{what}: {value}", flush=True)
 
     def add_table(self, table: Table) -> Table:
         """Keep and print a table."""
@@ -119,8 +125,24 @@ class Report:
         """Keep a goal for the end."""
         self.goals.append(goal)
 
-    def finish(self, json_path: Path | None) -> int:
+    def markdown(self) -> str:
+        """Return figures and goals as tables."""
+        lines = ["| what | measured |", "|---|---|"]
+        lines += [f"| {what} | {value} |" for what, value in self.figures]
+        lines += ["", "| goal | measured | wanted | met |", "|---|---|---|---|"]
+        for goal in self.goals:
+            sign = ">=" if goal.at_least else "<="
+            lines.append(
+                f"| {goal.id}: {goal.what} | {goal.measured:.4g} "
+                f"| {sign} {goal.wanted:g} | {'yes' if goal.is_met else 'no'} |"
+            )
+        where = f"{os.cpu_count()} processors, load {load_average():.1f} at the end"
+        return "\n".join([*lines, "", f"{where}.", ""])
+
+    def finish(self, json_path: Path | None, markdown_path: Path | None = None) -> int:
         """Print every goal, write the figures; return the number of goals missed."""
+        if markdown_path is not None:
+            markdown_path.write_text(self.markdown())
         print(f"\n# Goals of {self.name}")
         for goal in self.goals:
             print(goal.line())
@@ -131,6 +153,7 @@ class Report:
                 "n_cpus": os.cpu_count(),
                 "python": platform.python_version(),
                 "tables": [asdict(table) for table in self.tables],
+                "figures": dict(self.figures),
                 "goals": [asdict(g) | {"is_met": g.is_met} for g in self.goals],
                 **self.extra,
             }
@@ -186,12 +209,18 @@ def load_average() -> float:
 
 
 def parse_arguments(description: str) -> argparse.Namespace:
-    """Return `quick` and `json` of a benchmark's command line."""
+    """Return `quick`, `json` and `markdown` of a benchmark's command line."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--quick", action="store_true", help="fewer and shorter rounds, smaller frames"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write all figures to this file"
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="write figures and goals as tables",
     )
     return parser.parse_args()

@@ -98,6 +98,20 @@ class Drive:
 
         self.do(f"Open it: *File > {menu}…*", gesture, "1-opened", is_fitted=True)
 
+    def press(self, title: str, button: str, picture: str = "") -> None:
+        """Press a button of this title and wait for its job."""
+        self.do(f"Press *{title}*", lambda: self.user.click(button), picture)
+
+    def run_steps(self, *pictures: str) -> None:
+        """Retrieve, segment and measure, one button after the other."""
+        for title, button, picture in zip(
+            ("Retrieve phase", "Segment cells", "Measure cells"),
+            ("retrieve_button", "segment_button", "measure_button"),
+            pictures,
+            strict=True,
+        ):
+            self.press(title, button, picture)
+
     def export(self, folder: Path, picture: str) -> None:
         """Export the table, and make sure that it is there."""
         path = folder / f"{self.name}.csv"
@@ -134,7 +148,9 @@ def drive_polarization(options: argparse.Namespace) -> None:
     show_preview(drive, 8, "1-preview")
     drive.do("Press *Retrieve phase*", lambda: user.click("retrieve_button"), "2-phase")
     drive.do("Press *Segment cells*", lambda: user.click("segment_button"), "3-cells")
-    drive.do("Press *Measure cells*", lambda: user.click("measure_button"), "4-measured")
+    drive.do(
+        "Press *Measure cells*", lambda: user.click("measure_button"), "4-measured"
+    )
     drive.do("Click a row of the table", lambda: user.click_row(3))
     drive.do(
         "Choose *Colour cells by: Dry mass*",
@@ -205,7 +221,9 @@ def drive_hologram(options: argparse.Namespace) -> None:
     )
     drive.do("Press *Retrieve phase*", lambda: user.click("retrieve_button"), "2-phase")
     drive.do("Press *Segment cells*", lambda: user.click("segment_button"), "3-cells")
-    drive.do("Press *Measure cells*", lambda: user.click("measure_button"), "4-measured")
+    drive.do(
+        "Press *Measure cells*", lambda: user.click("measure_button"), "4-measured"
+    )
     drive.do(
         "Press *Plots*, then *Profile and regions*",
         lambda: (
@@ -250,7 +268,7 @@ def drive_phase_image(options: argparse.Namespace) -> None:
         "2-filled-in",
         is_fitted=True,
     )
-    drive.do("Press *Run all steps*", lambda: user.click("run_all_button"), "3-measured")
+    drive.press("Run all steps", "run_all_button", "3-measured")
     drive.do(
         "Choose *Colour cells by: Dry mass*",
         lambda: user.choose("colour_column", "Dry mass (pg)"),
@@ -295,8 +313,8 @@ def drive_long(options: argparse.Namespace) -> None:
         )
     )
     drive.look("2-phase")
-    drive.do("Press *Segment cells*", lambda: user.click("segment_button"), "3-cells")
-    drive.do("Press *Measure cells*", lambda: user.click("measure_button"), "4-measured")
+    drive.press("Segment cells", "segment_button", "3-cells")
+    drive.press("Measure cells", "measure_button", "4-measured")
     drive.do(
         "Choose *One row for each track* and click one",
         lambda: (

@@ -184,10 +184,12 @@ class User:
 
     @contextmanager
     def answering(self, **answers: Any) -> Iterator[None]:
-        """Answer dialogs that open meanwhile: ``path`` of files, ``reader`` of napari."""
+        """Answer dialogs meanwhile: ``path`` of files, ``reader`` of napari."""
         timer = QTimer()
         timer.setInterval(DIALOG_EVERY_MS)
-        timer.timeout.connect(lambda: _answer(QApplication.activeModalWidget(), answers))
+        timer.timeout.connect(
+            lambda: _answer(QApplication.activeModalWidget(), answers)
+        )
         timer.start()
         try:
             yield

@@ -93,10 +93,14 @@ class Mailbox:
 
     def follow(self, workflow: Workflow, timeout_s: float = 30.0) -> None:
         """Run posted calls until no job is left."""
-        deadline = time.monotonic() + timeout_s
         self.deliver()
-        while workflow.job is not None:
-            assert time.monotonic() < deadline, "the job did not come back"
+        self.run_until(lambda: workflow.job is None, timeout_s)
+
+    def run_until(self, is_over: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Run posted calls until something is seen."""
+        deadline = time.monotonic() + timeout_s
+        while not is_over():
+            assert time.monotonic() < deadline, "what was waited for did not come"
             self.deliver()
             time.sleep(0.002)
 

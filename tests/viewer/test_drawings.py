@@ -1,10 +1,13 @@
 """Profiles and totals of what is drawn, on two cells of known shape."""
 
+import threading
+
 import numpy as np
 import pytest
 from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
-from napari_qpm.viewer.drawings import Drawings, ProfileUnit, Tool
+from napari_qpm.viewer.drawings import Drawings, Tool
+from napari_qpm.viewer.drawn_shapes import DrawnShapes, MeasuredShapes, ProfileUnit
 from napari_qpm.viewer.fields import Role, field_of
 from napari_qpm.viewer.settings import StepName
 
@@ -39,12 +42,20 @@ def draw(viewer, corners, kind):
     return layer
 
 
+def found(drawings):
+    """Measure what is drawn, on this thread."""
+    shapes = drawings.shapes()
+    return MeasuredShapes(0) if shapes is None else shapes.measure()
+
+
 def test_drawing_starts_on_a_layer_of_its_own(drawings, viewer, retrieved):
     drawings.start(Tool.LINE)
 
     layer = viewer.layers["dish drawings"]
     assert viewer.layers.selection.active is layer
     assert str(layer.mode) == "add_line"
+    # A frame of 48 px is shown large.
+    assert layer.current_edge_width < 1
     # The dock goes on showing this recording.
     assert field_of(layer) is retrieved.field
     assert retrieved.acquisition is not None
@@ -56,7 +67,7 @@ def test_a_line_gives_the_phase_along_it(drawings, viewer):
     drawings.start(Tool.LINE)
     draw(viewer, LINE, "line")
 
-    line = drawings.line()
+    line = found(drawings).line
     expected = np.asarray(viewer.layers["dish phase"].data[0])[14, 4:29]
     np.testing.assert_allclose(line.mean, expected, atol=1e-5)
     assert line.x[-1] == pytest.approx(24 * PIXEL_UM)
@@ -67,9 +78,9 @@ def test_a_line_gives_the_phase_along_it(drawings, viewer):
 def test_the_profile_can_be_wide_and_in_nanometres(drawings, viewer):
     drawings.start(Tool.LINE)
     draw(viewer, LINE, "line")
-    thin = drawings.line()
+    thin = found(drawings).line
     drawings.set_options(width_px=9, unit=ProfileUnit.OPD)
-    wide = drawings.line()
+    wide = found(drawings).line
 
     assert wide.y_title == "Optical path difference (nm)"
     factor = WAVELENGTH_NM / (2 * np.pi)
@@ -83,8 +94,8 @@ def test_the_profile_follows_the_frame(drawings, viewer):
     drawings.start(Tool.LINE)
     draw(viewer, LINE, "line")
     told = []
-    drawings.changed.connect(lambda: told.append(drawings.line().mean.max()))
-    first = drawings.line().mean.max()
+    drawings.changed.connect(lambda: told.append(found(drawings).line.mean.max()))
+    first = found(drawings).line.mean.max()
 
     viewer.dims.set_point(0, 120.0)
 
@@ -96,7 +107,7 @@ def test_a_region_gives_mass_with_an_error_bar(drawings, viewer):
     drawings.start(Tool.RECTANGLE)
     draw(viewer, BOX, "rectangle")
 
-    [(number, total)] = drawings.regions()
+    [(number, total)] = found(drawings).regions
     y, x = np.mgrid[:48, :64]
     inside = (y >= 4) & (y <= 24) & (x >= 6) & (x <= 26)
     own = cells_phase(1)[0][inside].sum()
@@ -105,17 +116,42 @@ def test_a_region_gives_mass_with_an_error_bar(drawings, viewer):
     # The corners of the drawn box may or may not count as pixels.
     assert total.dry_mass_pg == pytest.approx(pg, rel=0.03)
     assert total.dry_mass_sd_pg > 0
-    [sentence] = drawings.sentences()
+    [sentence] = found(drawings).sentences()
     assert sentence.startswith("Region 1: ")
     assert "pg" in sentence
     assert "µm³" in sentence
+
+
+def test_totals_are_found_off_the_thread_of_the_layers(
+    drawings, viewer, mailbox, monkeypatch
+):
+    threads = []
+    measure = DrawnShapes.measure
+
+    def watched(self, token):
+        threads.append(threading.current_thread())
+        return measure(self, token)
+
+    monkeypatch.setattr(DrawnShapes, "measure", watched)
+    drawings.start(Tool.RECTANGLE)
+    draw(viewer, BOX, "rectangle")
+
+    drawings.measure()
+    assert drawings.is_measuring
+    mailbox.run_until(lambda: not drawings.is_measuring)
+
+    assert len(drawings.found.regions) == 1
+    assert threading.main_thread() not in threads
+    viewer.layers["dish drawings"].data = []
+    drawings.measure()
+    assert drawings.found is None
 
 
 def test_an_ellipse_is_as_large_as_it_looks(drawings, viewer):
     drawings.start(Tool.SELECT)
     draw(viewer, BOX, "ellipse")
 
-    [(_, total)] = drawings.regions()
+    [(_, total)] = found(drawings).regions
     assert total.n_pixels == pytest.approx(np.pi * 10 * 10, rel=0.03)
 
 
@@ -125,9 +161,9 @@ def test_lines_and_regions_are_kept_apart(drawings, viewer):
     draw(viewer, LINE, "line")
     draw(viewer, BOX + 0.5, "rectangle")
 
-    assert [number for number, _ in drawings.regions()] == [1, 2]
-    assert drawings.line() is not None
-    assert len(drawings.region_table()) == 2
+    assert [number for number, _ in found(drawings).regions] == [1, 2]
+    assert found(drawings).line is not None
+    assert len(found(drawings).region_table()) == 2
     assert len(drawings.record()["shapes"]) == 3
 
 
@@ -135,8 +171,8 @@ def test_a_region_outside_of_the_frame_is_explained(drawings, viewer):
     drawings.start(Tool.RECTANGLE)
     draw(viewer, BOX + 500, "rectangle")
 
-    assert "no phase in this region" in drawings.sentences()[0]
-    assert len(drawings.region_table()) == 0
+    assert "no phase in this region" in found(drawings).sentences()[0]
+    assert len(found(drawings).region_table()) == 0
 
 
 def test_deleted_drawings_leave_nothing_behind(drawings, viewer, retrieved):
@@ -144,7 +180,7 @@ def test_deleted_drawings_leave_nothing_behind(drawings, viewer, retrieved):
     draw(viewer, LINE, "line")
     viewer.layers.remove("dish drawings")
 
-    assert drawings.line() is None
+    assert found(drawings).line is None
     assert retrieved.field is not None or viewer.layers.selection.active is None
     viewer.layers.selection.active = viewer.layers["dish phase"]
     drawings.start(Tool.LINE)

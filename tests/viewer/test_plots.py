@@ -93,7 +93,7 @@ def test_a_folder_that_is_none_is_told(opened, tmp_path, monkeypatch):
     assert "cannot be written" in shown[0]
 
 
-def test_line_and_region_are_shown_and_saved(opened, tmp_path):
+def test_line_and_region_are_shown_and_saved(opened, tmp_path, qtbot):
     viewer, _, panel = opened
     panel.tabs.setCurrentWidget(panel.profile)
     panel.profile.tools[Tool.LINE].click()
@@ -104,9 +104,10 @@ def test_line_and_region_are_shown_and_saved(opened, tmp_path):
         shape_type="rectangle",
     )
     panel.profile.width.setValue(3)
+    qtbot.waitUntil(panel.profile.save.isEnabled)
 
     assert panel.profile.canvas.plot.listDataItems()
-    assert "Region 2: " in panel.profile.totals.text()
+    assert "Region 1: " in panel.profile.totals.text()
     panel.profile.save_to(tmp_path / "line.png")
     assert len(pd.read_csv(tmp_path / "line.csv")) == 25
     assert len(pd.read_csv(tmp_path / "line-regions.csv")) == 1

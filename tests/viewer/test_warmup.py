@@ -15,6 +15,7 @@ def child(monkeypatch):
 
     class Child:
         release, runs, error = threading.Event(), 0, None
+        napari_runs = 0
 
         def run_command(self, arguments):
             def run(token, report):
@@ -27,8 +28,12 @@ def child(monkeypatch):
 
             return run
 
+        def compile_napari(self):
+            self.napari_runs += 1
+
     made = Child()
     monkeypatch.setattr(warmup, "run_command", made.run_command)
+    monkeypatch.setattr(warmup, "compile_napari", made.compile_napari)
     yield made
     made.release.set()
     warmup.wait_until_warm(CancelToken(), lambda progress: None)
@@ -42,6 +47,7 @@ def test_jobs_wait_until_code_is_compiled(child, tmp_path):
     warmup.wait_until_warm(CancelToken(), told.append)
 
     assert child.runs == 1
+    assert child.napari_runs == 1
     assert "first time" in told[0].message
 
 

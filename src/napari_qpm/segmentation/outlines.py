@@ -42,9 +42,7 @@ def _draw_rims(
                 continue
             for row in range(max(0, y - reach), min(n_rows, y + reach + 1)):
                 left = reach - abs(row - y)
-                for column in range(
-                    max(0, x - left), min(n_columns, x + left + 1)
-                ):
+                for column in range(max(0, x - left), min(n_columns, x + left + 1)):
                     if labels[row, column] == label:
                         outlines[row, column] = label
 

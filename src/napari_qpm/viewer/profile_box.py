@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_qpm.errors import QPMError
-from napari_qpm.viewer.drawings import Drawings, ProfileUnit, Tool
+from napari_qpm.viewer.drawings import Drawings, Tool
+from napari_qpm.viewer.drawn_shapes import MeasuredShapes, ProfileUnit
 from napari_qpm.viewer.exports import provenance_of, save_plot
 from napari_qpm.viewer.plot_canvas import PlotCanvas
 from napari_qpm.viewer.workflow import Workflow
@@ -58,6 +59,7 @@ class ProfileBox(QWidget):
         self.drawings = Drawings(workflow)
         self._build()
         self._connect()
+        self._show()
         self.refresh()
 
     def _build(self) -> None:
@@ -115,12 +117,14 @@ class ProfileBox(QWidget):
         self.unit.activated.connect(self._on_options)
         self.levelled.toggled.connect(self._on_options)
         self.save.clicked.connect(self._on_save)
-        self.canvas.theme_changed.connect(self.refresh)
+        self.canvas.theme_changed.connect(self._show)
         self.drawings.changed.connect(self.refresh)
+        self.drawings.measured.connect(self._show)
 
     def close_connections(self) -> None:
         """Let go of viewer and view-model."""
         self.drawings.changed.disconnect(self.refresh)
+        self.drawings.measured.disconnect(self._show)
         self.drawings.close()
         self.canvas.close_connections()
 
@@ -130,30 +134,37 @@ class ProfileBox(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Measure what is drawn and show it, while somebody sees it."""
-        drawings = self.drawings
+        """Have what is drawn measured, while somebody sees it."""
         for button in self.tools.values():
-            button.setEnabled(drawings.is_ready)
-        is_seen = drawings.is_ready and not self.isHidden()
-        sentences = drawings.sentences() if is_seen else []
-        line = drawings.line() if is_seen else None
-        self._draw(line)
-        if drawings.problem:
-            sentences.append(drawings.problem)
-        if not sentences and line is None:
+            button.setEnabled(self.drawings.is_ready)
+        if self.isHidden():
+            return
+        self.drawings.measure()
+        # What is shown still belongs to another frame or shape.
+        self.save.setEnabled(self.save.isEnabled() and not self.drawings.is_measuring)
+
+    def _show(self) -> None:
+        """Show profile and totals that were measured."""
+        drawings = self.drawings
+        found = drawings.found or MeasuredShapes(0)
+        self._draw(found.line)
+        sentences = found.sentences()
+        if found.problem:
+            sentences.append(found.problem)
+        if not sentences and found.line is None:
             sentences = [HINT if drawings.is_ready else EMPTY]
         self.totals.setText("\n".join(sentences))
         self.totals.setVisible(bool(sentences))
-        self.save.setEnabled(line is not None or drawings.has_regions)
+        self.save.setEnabled(found.line is not None or bool(found.regions))
 
     def save_to(self, path: Path) -> None:
         """Write picture, numbers of line and regions, and what made them."""
-        field, drawings = self._workflow.field, self.drawings
-        if field is None:
+        field, found = self._workflow.field, self.drawings.found
+        if field is None or found is None:
             return
-        line, regions = drawings.line_table(), drawings.region_table()
+        line, regions = found.line_table(), found.region_table()
         numbers = regions if line is None else line
-        record = provenance_of(field, drawings.record())
+        record = provenance_of(field, self.drawings.record())
         try:
             paths = list(save_plot(path, self.canvas.save_picture, numbers, record))
             if line is not None and len(regions):

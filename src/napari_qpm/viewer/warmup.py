@@ -2,12 +2,15 @@
 
 numba compiles while it holds the GIL, which would freeze the viewer. A child process
 fills numba's cache instead, once for each version; jobs wait for it on their threads.
+napari's own kernels come along, so that drawing the first line freezes nothing.
 """
 
 import contextlib
 import getpass
 import hashlib
 import logging
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -17,11 +20,12 @@ from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, Job, Progress, ReportProgress, run_command
 from napari_qpm.provenance import versions
 
-__all__ = ["start_warmup", "wait_until_warm"]
+__all__ = ["compile_napari", "start_warmup", "wait_until_warm"]
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.05
+WARM_NAPARI = (sys.executable, "-m", "napari_qpm.viewer.warm_napari")
 _lock = threading.Lock()
 _jobs: list[Job[None]] = []
 
@@ -44,6 +48,7 @@ def start_warmup(folder: Path | None = None) -> None:
             # Kernels then compile when first used: slower, not wrong.
             logger.warning("Could not prepare fast code", exc_info=True)
             return
+        compile_napari()
         with contextlib.suppress(OSError):
             done.touch()
 
@@ -52,6 +57,11 @@ def start_warmup(folder: Path | None = None) -> None:
         if _jobs or done.exists():
             return
         _jobs.append(Job(work, "Prepare fast code").start())
+
+
+def compile_napari() -> None:
+    """Let a child process compile what napari compiles at its first shape."""
+    subprocess.run(WARM_NAPARI, capture_output=True, check=False)
 
 
 def wait_until_warm(token: CancelToken, report: ReportProgress) -> None:

@@ -99,7 +99,7 @@ class Workflow:
         self.job: Job[Any] | None = None
         self.failure: Failure | None = None
         self.results_folder: Path | None = None
-        self._post = post
+        self.post = post
         self._prepare = before_job
         self._queue: list[tuple[StepName, Scope]] = []
         self._is_closed = False
@@ -216,7 +216,7 @@ class Workflow:
         self.field = field
         self.changed.emit()
         # Later: closing a viewer selects one layer after the other on its way.
-        self._post(self._inspect_if_new)
+        self.post(self._inspect_if_new)
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = unwrap(event.value)
@@ -420,7 +420,7 @@ class Workflow:
 
         job = Job(work, task.title)
         self.job, self.failure = job, None
-        job.connect(Relay(self._post, lambda: self._on_news(job, task)))
+        job.connect(Relay(self.post, lambda: self._on_news(job, task)))
         self.changed.emit()
         job.start()
 

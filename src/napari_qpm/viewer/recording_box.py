@@ -119,8 +119,8 @@ class RecordingBox(QWidget):
         )
         for text, value in SIGNS.items():
             self.sign.addItem(text, value)
-        for combo in (self.kind, self.unit, self.layout_choice, self.sign):
-            # Long entries would make the dock wide; the open list shows them whole.
+        for combo in (self.layout_choice, self.sign):
+            # As in `_combo`: long entries must not widen the dock.
             combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.wavelength = FactBox(
             "wavelength_nm", "nm", "Wavelength of the light, in vacuum."

@@ -7,6 +7,7 @@ import tifffile
 
 from napari_qpm.acquisition import Modality
 from napari_qpm.errors import FileFormatError, LayoutError
+from napari_qpm.io import open_acquisition
 from napari_qpm.io.folder import read_folder
 
 
@@ -205,3 +206,12 @@ def test_one_folder_tells_whether_napari_should_hand_us_many(
     monkeypatch.setattr(module, "_read_one", counted)
     assert is_ours(tmp_path)
     assert set(opened) == {"Pos0"}
+
+
+def test_cells_that_cellpose_put_beside_the_images_are_no_frames(folder, stack):
+    n_frames = only(folder).source.shape[0]
+    np.save(folder / "frame1_seg.npy", {"masks": stack[0]}, allow_pickle=True)
+    png(folder / "frame1_cp_masks.png", stack[0])
+    assert only(folder).source.shape[0] == n_frames
+    with pytest.raises(FileFormatError, match="holds cells that Cellpose found"):
+        open_acquisition(folder / "frame1_seg.npy")

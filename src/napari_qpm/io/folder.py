@@ -37,6 +37,9 @@ _FRAME_SUFFIXES = {
     ".bin",
 }
 
+_CELLS = ("_seg.npy", "_cp_masks.png", "_cp_masks.tif")
+"""Endings of what Cellpose puts beside the images it was given."""
+
 
 class FolderSource:
     """Single-frame files of one folder as frames, opened one at a time.
@@ -237,6 +240,7 @@ def _images(path: Path, skip: set[Path]) -> list[Path]:
         if p.suffix.lower() in _FRAME_SUFFIXES
         and p.is_file()
         and not p.name.startswith(".")
+        and not p.name.lower().endswith(_CELLS)
         and p.absolute() not in skip
     ]
 

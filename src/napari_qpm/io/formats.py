@@ -98,6 +98,11 @@ def _read_file(path: Path, planes: bool) -> list[RawField]:
             f"not known. Readable are {', '.join(READABLE_SUFFIXES)}, and folders of "
             "numbered frames."
         )
+    if path.name.lower().endswith("_seg.npy"):
+        raise FileFormatError(
+            f"{path} holds cells that Cellpose found, no recording. Drop it into "
+            "napari, or read it with read_labels."
+        )
     if path.stat().st_size == 0:
         raise FileFormatError(f"{path} is empty (0 bytes). Copy it again.")
     fields = reader(path, planes)

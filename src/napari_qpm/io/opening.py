@@ -34,7 +34,6 @@ from napari_qpm.io.camera_formats import camera_format
 from napari_qpm.io.channels import choose_channel
 from napari_qpm.io.detect import Detection, detect_modality
 from napari_qpm.io.field import RawField
-from napari_qpm.io.folder import first_part
 from napari_qpm.io.formats import UNCOMMON_SUFFIXES, is_own_result, read_fields
 from napari_qpm.io.merging import (
     check_instrument,
@@ -140,6 +139,7 @@ def is_ours(path: str | Path) -> bool:
     write, and frames that look like a polarization mosaic or a hologram; anything else
     is left to other readers.
     """
+    from napari_qpm.io.folder import first_part
     from napari_qpm.io.zarr_reader import is_zarr
 
     try:

@@ -95,6 +95,8 @@ def bench(session: nox.Session) -> None:
 
 def install(session: nox.Session, *extras: str) -> None:
     """Install the package with its extras, at the tested versions."""
+    # An environment that is reused can hold another binding from an earlier run.
+    session.env["QT_API"] = QT
     pins = ["-c", CONSTRAINTS] if CONSTRAINTS else []
     session.install(*pins, f".[{','.join(extras)}]")
 

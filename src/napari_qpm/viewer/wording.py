@@ -215,4 +215,5 @@ def explain(error: BaseException, title: str = "") -> str:
             f"{what} failed ({kind}): there is not enough memory. Close other programs "
             f"or work on fewer frames, then try again. {reason}"
         ).rstrip()
-    return f"{what} failed ({kind}): {reason}".rstrip(": ")
+    told = f"{what} failed ({kind}): {reason}".rstrip(": ")
+    return told if told.endswith((".", "…", "!", "?")) else f"{told}."

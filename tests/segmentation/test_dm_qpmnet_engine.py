@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from napari_qpm.segmentation.dm_qpmnet_engine import (
     DMQPMNetEngine,
     DMQPMNetParameters,
     DMQPMNetPhaseParameters,
+    _tile_side,
     labels_by_session,
 )
 
@@ -30,7 +32,7 @@ def spec_of(channels: list[str]) -> ModelSpec:
         config={"in_channels": len(channels)},
         preprocessing={"channels": channels},
         valid={"size_px": [16, 56]},
-        tile={"tile_px": 64},
+        tile={"tile_px": 64, "fixed": True},
     )
 
 
@@ -165,3 +167,9 @@ def test_angles_are_offered_for_polarization_cameras_only():
     assert "dm-qpmnet" not in names
     assert "dm-qpmnet-phase" in names
     assert DMQPMNetEngine().parameters.model == "dm-qpmnet"
+
+
+@pytest.mark.parametrize(("longest", "side"), [(96, 128), (300, 320), (2000, 512)])
+def test_networks_without_attention_see_as_much_as_they_may(longest, side):
+    spec = dataclasses.replace(spec_of(["phase"]), tile={"tile_px": 512})
+    assert _tile_side(spec, longest) == side

@@ -143,5 +143,10 @@ def test_networks_that_find_cells_state_channels_sizes_and_tiles(tmp_path, monke
         "phase",
     ]
     assert fields["valid"] == {"size_px": [16, 30]}
-    assert fields["tile"] == {"multiple": 32, "tile_px": 64, "overlap_px": 32}
+    assert fields["tile"] == {
+        "multiple": 32,
+        "tile_px": 64,
+        "overlap_px": 32,
+        "fixed": True,
+    }
     assert {"dice", "distance_error"} <= set(fields["metrics"]["validation"])

@@ -38,6 +38,7 @@ LARGEST_PX = 56.0
 """Cells that a model knows, where its spec does not say it."""
 GOOD_PX = 40.0
 """Diameter that larger cells are brought to."""
+LEAST_TILE_PX = 128
 FAST_OVERLAP, THOROUGH_OVERLAP = 0.25, 0.5
 
 
@@ -235,7 +236,7 @@ def _answers(
     after = [(0, -size % step) for size in shape]
     padded = np.pad(images, [(0, 0), *after], mode="edge")
     given = np.stack([binned(image, step) for image in padded]) if step > 1 else images
-    side = session.model.spec.tile_px or 128
+    side = _tile_side(session.model.spec, max(given.shape[1:]))
     overlap = THOROUGH_OVERLAP if thorough else FAST_OVERLAP
     flips = (
         itertools.product((False, True), repeat=2) if thorough else ((False, False),)
@@ -258,6 +259,19 @@ def _answers(
     if step > 1:
         answers = _enlarged(answers, step)[:, : shape[0], : shape[1]]
     return np.ascontiguousarray(answers, np.float32)
+
+
+def _tile_side(spec: Any, longest: int) -> int:
+    """Return the side of tiles [px]: no larger than a frame needs, unless it is fixed.
+
+    A network with attention answers right only for the size that it was trained with.
+    """
+    side = int(spec.tile_px or LEAST_TILE_PX)
+    if spec.tile.get("fixed", False):
+        return side
+    step = int(spec.multiple_px)
+    whole = math.ceil(longest / step) * step
+    return max(min(side, whole), LEAST_TILE_PX)
 
 
 def _enlarged(answers: Image, step: int) -> Image:

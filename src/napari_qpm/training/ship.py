@@ -23,6 +23,8 @@ WITH_WIDTH = ("u-net", "sparse-mask")
 CELLS = ("dm-qpmnet", "dm-qpmnet-phase")
 """Recipes of networks that find cells."""
 CELL_RANGES = ("size_px",)
+LARGER_TILES = 4
+"""Sides of tiles over those of the samples, for networks without attention."""
 
 
 def export_training(
@@ -127,13 +129,16 @@ def _phase(config: Mapping[str, Any]) -> dict[str, Any]:
 def _cells(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a network that finds cells.
 
-    Tiles are as large as the samples were: what attention and norms make of an image
-    depends on its size.
+    Where there is attention, tiles are as large as the samples were, because what it
+    makes of an image depends on its size. Others see more at once: instance norms
+    raise the noise of a tile without cells until it looks like some.
     """
     domain = config["domain"]
     names = ("inputs", "width", "fusion", "fusion_stage", "drop_angle", "has_instances")
     channels = input_channels(config["inputs"], config["drop_angle"])
     side = min(domain["shape"])
+    has_attention = config["inputs"] == "dual" and config["fusion"] == "attention"
+    tile_px = side if has_attention else LARGER_TILES * side
     return {
         "kind": "cells",
         "architecture": "dm-qpmnet",
@@ -144,7 +149,12 @@ def _cells(config: Mapping[str, Any]) -> dict[str, Any]:
         },
         "preprocessing": {"input": ", ".join(channels), "channels": list(channels)},
         "valid": {key: domain[key] for key in CELL_RANGES},
-        "tile": {"multiple": 32, "tile_px": side, "overlap_px": side // 2},
+        "tile": {
+            "multiple": 32,
+            "tile_px": tile_px,
+            "overlap_px": side // 2,
+            "fixed": has_attention,
+        },
     }
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from napari_qpm.acquisition import Modality
@@ -14,6 +16,20 @@ def test_only_engines_of_the_kind_are_offered():
 
     assert names == {"fourier", "nas-prnet", "qpretrieve"}
     assert settings.engines(StepName.RETRIEVE, None) == []
+
+
+def test_networks_without_a_model_are_not_offered(monkeypatch):
+    from napari_qpm.segmentation import dm_qpmnet_engine
+
+    def offered():
+        engines = Settings().engines(StepName.SEGMENT, Modality.PHASE)
+        return [entry.name for entry in engines]
+
+    monkeypatch.setattr(dm_qpmnet_engine, "cell_models", lambda needs_angles: [])
+    assert offered() == ["watershed"]
+    spec = SimpleNamespace(name="mine", title="Mine")
+    monkeypatch.setattr(dm_qpmnet_engine, "cell_models", lambda needs_angles: [spec])
+    assert offered() == ["watershed", "dm-qpmnet-phase"]
 
 
 def test_choices_are_remembered_for_each_kind():

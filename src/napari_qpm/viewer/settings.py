@@ -38,15 +38,20 @@ class Settings:
         such as ``device``."""
 
     def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
-        """Return the engines that fit a kind of recording, default first."""
+        """Return the engines that fit a kind of recording, default first.
+
+        Networks are offered once a model for them is installed.
+        """
         from napari_qpm.retrieval import PHASE_ENGINES
         from napari_qpm.segmentation import SEGMENTATION_ENGINES
 
         if step is StepName.MEASURE:
             return []
         if step is StepName.SEGMENT:
-            return SEGMENTATION_ENGINES.for_modality(modality or "")
-        return [] if modality is None else PHASE_ENGINES.for_modality(modality)
+            fitting = SEGMENTATION_ENGINES.for_modality(modality or "")
+        else:
+            fitting = [] if modality is None else PHASE_ENGINES.for_modality(modality)
+        return [entry for entry in fitting if _is_ready(entry)]
 
     def engine(self, step: StepName, modality: Modality | None) -> str | None:
         """Return the name of the chosen engine, by default the first that fits."""
@@ -168,3 +173,8 @@ class Settings:
 
     def _key(self, step: StepName, modality: Modality | None) -> tuple[StepName, str]:
         return step, self.engine(step, modality) or ""
+
+
+def _is_ready(entry: Entry) -> bool:
+    """Return whether an engine has what it runs on."""
+    return not entry.is_learned or bool(entry.load().Parameters.choices("model"))

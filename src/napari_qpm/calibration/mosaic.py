@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.acquisition import Acquisition, ReferenceWave
 from napari_qpm.calibration.analysers import Analysers, balanced_gains, fit_analysers
+from napari_qpm.calibration.angle_pairs import find_pairs, pairing_of
 from napari_qpm.calibration.empty_field import (
     block_means,
     contrast_finding,
@@ -27,14 +28,6 @@ COMMON_PATH = (ReferenceWave.POINT_DIFFRACTION, ReferenceWave.UNSCATTERED)
 """References that are part of the object wave."""
 BORDER_PX = 8
 NEAR_SATURATION = 0.95
-CLEAR_PAIRING = 0.7
-"""Spread of the best balance over the second best that still decides."""
-PAIRINGS = {
-    "diagonal": ((0, 3), (1, 2)),
-    "beside each other": ((0, 1), (2, 3)),
-    "above each other": ((0, 2), (1, 3)),
-}
-"""Which of four values in reading order could be crossed analysers."""
 
 
 def fit_mosaics(
@@ -120,25 +113,8 @@ def _layout_check(frame: NDArray[Any], layout: tuple[int, int, int, int]) -> Fin
 
     The balance tells which pixels are crossed pairs, not which of a pair is which.
     """
-    if len(frame) == 4:
-        values = np.asarray(frame[:, ::3, ::3], np.float32).reshape(4, -1)
-    else:
-        height, width = (n // 2 * 2 for n in frame.shape[1:])
-        raw = np.asarray(frame[0, :height, :width], np.float32)
-        corners = [raw[row::2, column::2] for row in (0, 1) for column in (0, 1)]
-        values = np.stack([corner[::2, ::2] for corner in corners]).reshape(4, -1)
-    light = np.maximum(values.mean(axis=0), 1e-9)
-    spread = {}
-    for name, ((a, b), (c, d)) in PAIRINGS.items():
-        balance = (values[a] + values[b] - values[c] - values[d]) / light
-        spread[name] = float(np.median(np.abs(balance - np.median(balance))))
-    best, second = sorted(spread, key=lambda name: spread[name])[:2]
-    stated = next(
-        name
-        for name, ((a, b), _) in PAIRINGS.items()
-        if abs(layout[a] - layout[b]) == 90
-    )
-    if spread[best] > CLEAR_PAIRING * spread[second]:
+    best, stated = find_pairs(frame).best, pairing_of(layout)
+    if best is None:
         return Finding(
             layout, None, "As stated; the light differs too little to check it."
         )

@@ -8,6 +8,7 @@ from napari_qpm.io.describe import describe
 from napari_qpm.io.detect import Detection, detect_modality
 from napari_qpm.io.formats import READABLE_SUFFIXES
 from napari_qpm.io.opening import is_ours, open_acquisition, open_all
+from napari_qpm.io.reference_frame import with_reference
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -17,4 +18,5 @@ __all__ = [
     "is_ours",
     "open_acquisition",
     "open_all",
+    "with_reference",
 ]

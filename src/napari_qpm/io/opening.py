@@ -41,7 +41,7 @@ from napari_qpm.io.merging import (
     merge_instrument,
 )
 from napari_qpm.io.plausible import require_plausible
-from napari_qpm.io.references import Reference, files_of, with_reference
+from napari_qpm.io.references import Reference, files_of, with_stated_reference
 from napari_qpm.io.sidecar import Sidecar, find_sidecar, load_sidecar
 from napari_qpm.io.times import keep_times
 from napari_qpm.provenance import Step, fingerprint
@@ -280,7 +280,7 @@ def _build(
         history=(step,),
         times_s=times_s,
     )
-    return with_reference(acquisition, raw, number, stated.reference)
+    return with_stated_reference(acquisition, raw, number, stated.reference)
 
 
 def _named_by_camera(path: Path, raw: RawField, notes: list[str]) -> RawField:

@@ -15,7 +15,10 @@ ADVICE = "Free some space or choose another folder."
 
 
 def write_atomically(
-    path: Path, content: bytes | Callable[[BinaryIO], Any], advice: str = ADVICE
+    path: Path,
+    content: bytes | Callable[[BinaryIO], Any],
+    advice: str = ADVICE,
+    is_flushed: bool = True,
 ) -> Path:
     """Write `content` under a temporary name, rename it, and return `path`.
 
@@ -27,6 +30,9 @@ def write_atomically(
         Bytes, or what writes them into an open file.
     advice
         End of the error message.
+    is_flushed
+        Whether to wait until the disk has it; without, a crash of the machine (not of
+        the program) may lose it.
 
     Raises
     ------
@@ -41,8 +47,9 @@ def write_atomically(
                 file.write(content)
             else:
                 content(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if is_flushed:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.viewer import autosave, warmup
+from napari_qpm.viewer import autosave, folder_memory, warmup
 from napari_qpm.viewer.layers import recording_layer
 from napari_qpm.viewer.workflow import Workflow
 
@@ -30,6 +30,12 @@ def no_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def own_recovery_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep corrections that tests make away from those of the user."""
     monkeypatch.setattr(autosave, "recovery_folder", lambda: tmp_path / "recovery")
+
+
+@pytest.fixture(autouse=True)
+def own_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what tests state of their folders away from the user's memory."""
+    monkeypatch.setattr(folder_memory, "state_folder", lambda: tmp_path / "state")
 
 
 def cells_phase(n_frames: int = 3) -> np.ndarray:

@@ -10,7 +10,7 @@ import weakref
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from napari_qpm.acquisition import Acquisition, PhaseMap
+from napari_qpm.acquisition import Acquisition, Modality, PhaseMap
 from napari_qpm.provenance import Step
 from napari_qpm.viewer.settings import StepName
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_qpm.viewer.comparison import ComparedFrame
     from napari_qpm.viewer.fills import Fill
+    from napari_qpm.viewer.recording_facts import Recalled
     from napari_qpm.viewer.runs import Run
     from napari_qpm.viewer.verdicts import CheckedFrame
 
@@ -79,6 +80,8 @@ class FieldOfView:
         self.is_adopted = is_adopted
         self.is_inspected = not is_adopted or acquisition.modality is not None
         self.edits: dict[str, Any] = {}
+        self.recalled: Recalled | None = None
+        self.recalled_for: Modality | None = None
         self.is_corrected = False
         self.is_outdated = False
         self.phase_map: PhaseMap | None = None

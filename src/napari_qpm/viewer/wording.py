@@ -5,7 +5,7 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.errors import MissingMetadataError, QPMError
@@ -19,10 +19,14 @@ __all__ = [
     "UNIT_TITLES",
     "describe_recording",
     "describe_table",
+    "duration_in_words",
     "explain",
+    "fact_in_words",
+    "facts_in_words",
     "gaps_in_words",
     "layout_title",
     "mass_text",
+    "missing_in_words",
     "notes_in_words",
     "unit_symbol",
     "unwrapping_in_words",
@@ -121,12 +125,17 @@ FIELD_WORDS = {
     "pixel_size_um": "the pixel size",
     "phase_unit": "the unit of the values",
     "modality": "the kind of recording",
+    "numerical_aperture": "the aperture",
+    "frame_interval_s": "the frame interval",
+    "polarization_layout": "the order of the angles",
+    "phase_sign": "the sign",
 }
 
 MASS_FACTS = ("wavelength_nm", "pixel_size_um", "phase_unit")
 LONGEST_REASON = 200
 TORCH_MEMORY_ERROR = "OutOfMemoryError"
 """By name: the dock does not import torch."""
+MINUTE_S, HOUR_S = 60.0, 3600.0
 MASS, MASS_SD = "dry_mass_pg", "dry_mass_sd_pg"
 INCREMENT = "refractive_increment_ml_g"
 
@@ -144,6 +153,64 @@ def mass_text(mass: float, sd: float) -> str:
 def gaps_in_words(gaps: Iterable[str]) -> str:
     """Return what a user can fill in to get picograms; empty when all is known."""
     return " and ".join(FIELD_WORDS[gap] for gap in MASS_FACTS if gap in set(gaps))
+
+
+def missing_in_words(acquisition: Acquisition) -> str:
+    """Return what is unknown and what it is needed for; empty when all is known."""
+    gaps = [
+        f"{FIELD_WORDS[name]} (for {needed_for})"
+        for name, needed_for in acquisition.missing().items()
+    ]
+    return f"Missing: {_listed(gaps)}." if gaps else ""
+
+
+def fact_in_words(name: str, value: Any, n_channels: int = 1) -> str:
+    """Return a fact about a microscope, for example ``"the wavelength 532 nm"``."""
+    match name:
+        case "wavelength_nm":
+            text = f"{value:.6g} nm"
+        case "pixel_size_um":
+            text = f"{value:.6g} µm"
+        case "frame_interval_s":
+            text = f"{value:.6g} s"
+        case "polarization_layout":
+            text = layout_title(tuple(value), n_channels)
+        case "phase_unit":
+            text = UNIT_TITLES[PhaseUnit(value)]
+        case "phase_sign":
+            text = "as recorded" if value == 1 else "inverted"
+        case _:
+            text = f"{value:.6g}"
+    return f"{FIELD_WORDS[name]} {text}"
+
+
+def facts_in_words(facts: Mapping[str, Any], n_channels: int = 1) -> str:
+    """Return several facts as a part of a sentence."""
+    return _listed([fact_in_words(k, v, n_channels) for k, v in facts.items()])
+
+
+def duration_in_words(n_frames: int, interval_s: float) -> str:
+    """Return how fast and how long a series was recorded."""
+    rate = 1 / interval_s
+    speed = f"{rate:.3g} frames/s" if rate >= 1 else f"{60 * rate:.3g} frames/min"
+    if 60 * rate < 1:
+        speed = f"{3600 * rate:.3g} frames/h"
+    return f"{speed}; {n_frames} frames in {_span((n_frames - 1) * interval_s)}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < MINUTE_S:
+        return f"{seconds:.3g} s"
+    if seconds < 2 * HOUR_S:
+        return f"{seconds / MINUTE_S:.3g} min"
+    return f"{seconds / HOUR_S:.3g} h"
+
+
+def _listed(parts: list[str]) -> str:
+    """Return parts as in a sentence: a, b and c."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def describe_table(

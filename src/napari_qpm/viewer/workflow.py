@@ -13,15 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
+from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, FinishReason, Job, ReportProgress, Status
-from napari_qpm.viewer.adoption import adopt, assume_layout
+from napari_qpm.viewer.adoption import adopt
 from napari_qpm.viewer.cell_selection import CellSelection
 from napari_qpm.viewer.colouring import Colouring
-from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, field_of, unwrap
+from napari_qpm.viewer.fields import FieldOfView, Role, field_of, unwrap
 from napari_qpm.viewer.filling_layers import phase_key
 from napari_qpm.viewer.layers import place_layers
+from napari_qpm.viewer.recording_edits import (
+    change_instrument,
+    change_modality,
+    change_reference,
+    update_records,
+)
 from napari_qpm.viewer.relay import Post, Relay, call_now
 from napari_qpm.viewer.reports import Failure, failure_of
 from napari_qpm.viewer.results import present
@@ -38,6 +44,8 @@ from napari_qpm.viewer.tasks import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+    from napari_qpm.io.reference import ReferenceFrame
 
 __all__ = ["Availability", "Scope", "Workflow"]
 
@@ -151,11 +159,8 @@ class Workflow:
         """Confirm or correct what kind of recording is selected."""
         if self.field is None or modality is self.modality:
             return
-        changed = self.field.acquisition.replace(modality=modality)
-        self.field.acquisition = assume_layout(changed)
-        self.field.is_inspected = True
-        self.field.is_outdated = self.field.phase_map is not None
-        self._update_records()
+        change_modality(self.field, modality)
+        self._tell_edit(self.field)
 
     def set_instrument(self, **values: Any) -> None:
         """Fill in facts about the microscope; layers take the new scale.
@@ -166,23 +171,20 @@ class Workflow:
             A value is not possible.
         """
         field = self.field
-        if field is None:
+        if field is None or not change_instrument(field, **values):
             return
-        old = field.acquisition.instrument
-        field.acquisition = field.acquisition.with_instrument(**values)
-        if field.acquisition.instrument == old:
-            return
-        field.edits |= values
-        field.table = None
-        if set(values) <= _free_facts(field.acquisition):
-            if field.phase_map is not None:
-                resolved = field.phase_map.acquisition.with_instrument(**values)
-                field.phase_map = field.phase_map.replace(acquisition=resolved)
-        else:
-            field.is_outdated = field.phase_map is not None
         if {"pixel_size_um", "frame_interval_s"} & set(values):
+            shown = self.current_frame()
             place_layers(field)
-        self._update_records()
+            self.show_frame(shown)
+        self._tell_edit(field)
+
+    def set_reference(self, reference: "ReferenceFrame | None") -> None:
+        """Take another frame of an empty field for the selected recording, or none."""
+        if self.field is None:
+            return
+        change_reference(self.field, reference)
+        self._tell_edit(self.field)
 
     def pipeline(self) -> Any:
         """Return the Pipeline that the forms describe for the selected recording."""
@@ -190,19 +192,8 @@ class Workflow:
         is_series = self.acquisition is not None and self.acquisition.n_frames > 1
         return self.settings.pipeline(self.modality, edits, is_series=is_series)
 
-    def _update_records(self) -> None:
-        assert self.field is not None
-        for role in Role:
-            layer = self.field.layer(role)
-            if layer is not None and (role, self.field.is_adopted) != (
-                Role.RECORDING,
-                True,
-            ):
-                old = layer.metadata.get(METADATA_KEY, {})
-                record = self.field.record(role)
-                if "live" in old:
-                    record["live"] = old["live"]
-                layer.metadata[METADATA_KEY] = record
+    def _tell_edit(self, field: FieldOfView) -> None:
+        update_records(field)
         self.changed.emit()
 
     def _on_selection(self) -> None:
@@ -341,13 +332,29 @@ class Workflow:
         field = self.field
         if field is None or field.acquisition.n_frames == 1:
             return 0
+        layer = self._layer_with_time(field)
+        if layer is None:
+            return 0
+        point = self.viewer.dims.point[-layer.ndim :]
+        t = round(float(layer.world_to_data(point)[-3]))
+        return min(max(t, 0), field.acquisition.n_frames - 1)
+
+    def show_frame(self, t: int) -> None:
+        """Move the time slider to a frame of the selected recording."""
+        layer = None if self.field is None else self._layer_with_time(self.field)
+        if layer is None:
+            return
+        point = [0.0] * layer.ndim
+        point[-3] = t
+        axis = self.viewer.dims.ndim - 3
+        self.viewer.dims.set_point(axis, float(layer.data_to_world(point)[-3]))
+
+    def _layer_with_time(self, field: FieldOfView) -> "Any | None":
         for role in (Role.PHASE, Role.RECORDING, Role.CELLS):
             layer = present(self.viewer, field, role)
             if layer is not None and layer.ndim >= 3:
-                point = self.viewer.dims.point[-layer.ndim :]
-                t = round(float(layer.world_to_data(point)[-3]))
-                return min(max(t, 0), field.acquisition.n_frames - 1)
-        return 0
+                return layer
+        return None
 
     def show_cell(self, label: int, frame: int) -> None:
         """Go to the frame of a cell and select its label."""
@@ -357,11 +364,7 @@ class Workflow:
         if layer is None:
             return
         layer.selected_label = label
-        if layer.ndim >= 3:
-            point = [0.0] * layer.ndim
-            point[-3] = frame
-            axis = self.viewer.dims.ndim - 3
-            self.viewer.dims.set_point(axis, float(layer.data_to_world(point)[-3]))
+        self.show_frame(frame)
 
     def _frames(self, scope: Scope) -> list[int]:
         assert self.field is not None
@@ -464,16 +467,6 @@ class Workflow:
             self.run(step, scope)
         else:
             self._inspect_if_new()
-
-
-def _free_facts(acquisition: Acquisition) -> set[str]:
-    """Return the instrument fields that phase, once retrieved, does not depend on."""
-    free = {"wavelength_nm", "pixel_size_um", "frame_interval_s"}
-    in_length = (PhaseUnit.NANOMETRES, PhaseUnit.MICROMETRES)
-    if acquisition.instrument.phase_unit in in_length:
-        # Such images are turned into radians with the wavelength.
-        free.discard("wavelength_nm")
-    return free
 
 
 def _is_image(layer: "Layer") -> bool:

@@ -1,0 +1,80 @@
+"""What a user states of a recording, and what its results have to do then.
+
+Facts that phase does not depend on are passed on to it; after all others the phase is
+out of date, and the table always is.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
+from napari_qpm.viewer.adoption import assume_layout
+from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role
+
+if TYPE_CHECKING:
+    from napari_qpm.io.reference import ReferenceFrame
+
+__all__ = ["change_instrument", "change_modality", "change_reference", "update_records"]
+
+FREE = {"wavelength_nm", "pixel_size_um", "frame_interval_s", "numerical_aperture"}
+
+
+def change_modality(field: FieldOfView, modality: Modality | None) -> None:
+    """State the kind of a recording."""
+    changed = field.acquisition.replace(modality=modality)
+    field.acquisition = assume_layout(changed)
+    field.is_inspected = True
+    field.is_outdated = field.phase_map is not None
+
+
+def change_instrument(field: FieldOfView, **values: Any) -> bool:
+    """State facts about the microscope and return whether they were new.
+
+    Raises
+    ------
+    ParameterError
+        A value is not possible.
+    """
+    old = field.acquisition.instrument
+    field.acquisition = field.acquisition.with_instrument(**values)
+    if field.acquisition.instrument == old:
+        return False
+    field.edits |= values
+    field.table = None
+    if set(values) <= _free_facts(field.acquisition):
+        if field.phase_map is not None:
+            resolved = field.phase_map.acquisition.with_instrument(**values)
+            field.phase_map = field.phase_map.replace(acquisition=resolved)
+    else:
+        field.is_outdated = field.phase_map is not None
+    return True
+
+
+def change_reference(field: FieldOfView, reference: "ReferenceFrame | None") -> None:
+    """Take another reference frame, or none."""
+    from napari_qpm.io.reference import with_reference
+
+    field.acquisition = with_reference(field.acquisition, reference)
+    field.table = None
+    field.is_outdated = field.phase_map is not None
+
+
+def update_records(field: FieldOfView) -> None:
+    """Write what is known by now into the metadata of a field's layers."""
+    for role in Role:
+        layer = field.layer(role)
+        if layer is None or (role is Role.RECORDING and field.is_adopted):
+            continue
+        old = layer.metadata.get(METADATA_KEY, {})
+        record = field.record(role)
+        if "live" in old:
+            record["live"] = old["live"]
+        layer.metadata[METADATA_KEY] = record
+
+
+def _free_facts(acquisition: Acquisition) -> set[str]:
+    """Return the instrument fields that phase, once retrieved, does not depend on."""
+    in_length = (PhaseUnit.NANOMETRES, PhaseUnit.MICROMETRES)
+    if acquisition.instrument.phase_unit in in_length:
+        # Such images are turned into radians with the wavelength.
+        return FREE - {"wavelength_nm"}
+    return FREE

@@ -67,6 +67,7 @@ def test_a_removed_reference_is_remembered_as_removed(hologram, empty):
         (lambda frame: np.stack([frame, frame + 1]), "2 channels.*1 channel"),
         (lambda frame: frame.astype(complex), "complex numbers.*uint8"),
         (lambda frame: frame > 100, "a mask.*uint8"),
+        (lambda frame: (frame > 100).astype(np.uint8), "a mask.*uint8"),
         (lambda frame: np.full_like(frame, 7), "blank"),
         (lambda frame: np.full(frame.shape, np.nan), "blank"),
         (lambda frame: frame[0], "one frame"),

@@ -218,14 +218,7 @@ def _fitting(
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Return a reference as ``(C, Y, X)``, with doubts; raise if it cannot serve."""
     if image.dtype.kind not in _NUMBERS:
-        kind = {"c": "complex numbers", "b": "a mask"}.get(
-            image.dtype.kind, f"{image.dtype} values"
-        )
-        raise LayoutError(
-            f"The reference {name} holds {kind}, not a camera frame like those of "
-            f"{acquisition.name!r} ({acquisition.dtype}). Choose the raw frame of an "
-            "empty field."
-        )
+        raise LayoutError(_no_picture(image, acquisition, name))
     image = image[None] if image.ndim == 2 else image
     if image.ndim == 3 and acquisition.shape[1] == 1 and is_grey(image):
         image = image[:1]
@@ -236,11 +229,14 @@ def _fitting(
     if image.shape != wanted:
         raise LayoutError(_misfit(image.shape, wanted, acquisition.name, name))
     finite = image[np.isfinite(image)] if image.dtype.kind == "f" else image
-    if not finite.size or finite.min() == finite.max():
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    if low == high:
         raise LayoutError(
             f"The reference {name} is blank: all its pixels are the same. Choose the "
             "raw frame of an empty field, with the light on."
         )
+    if np.logical_or(finite == low, finite == high).all():
+        raise LayoutError(_no_picture(finite > low, acquisition, name))
     if acquisition.n_frames == 1 and np.array_equal(image, acquisition.read(0)):
         raise LayoutError(
             f"The reference {name} is the frame of {acquisition.name!r} itself: its "
@@ -254,6 +250,16 @@ def _fitting(
         )
         return image, (doubt,)
     return image, ()
+
+
+def _no_picture(image: NDArray[Any], acquisition: Acquisition, name: str) -> str:
+    kinds = {"c": "complex numbers", "b": "a mask of two values"}
+    kind = kinds.get(image.dtype.kind, f"{image.dtype} values")
+    return (
+        f"The reference {name} holds {kind}, not a camera frame like those of "
+        f"{acquisition.name!r} ({acquisition.dtype}). Choose the raw frame of an empty "
+        "field."
+    )
 
 
 def _misfit(

@@ -1,5 +1,6 @@
-"""The view-model of the reference frame: a file or a layer of an empty field, or none."""
+"""The view-model of the reference frame: a file or layer of an empty field, or none."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, ReportProgress
 from napari_qpm.viewer.adoption import adopt
-from napari_qpm.viewer.fields import Role, field_of, unwrap
+from napari_qpm.viewer.fields import FieldOfView, Role, field_of, unwrap
 from napari_qpm.viewer.folder_memory import FolderMemory
+from napari_qpm.viewer.recording_edits import change_reference, update_records
 from napari_qpm.viewer.tasks import Task
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OfferedLayer", "References"]
 
-TITLE = "Take reference frame"
 INTERFEROMETERS = (Modality.POLARIZATION, Modality.OFF_AXIS)
 
 
@@ -121,66 +122,57 @@ class References:
         """Take the first frame of a file, and remember it for the folder."""
         from napari_qpm.io.reference import read_reference
 
-        recording = self._workflow.acquisition
-        if recording is None or not self._can_take():
-            return
-
-        def work(token: CancelToken, report: ReportProgress) -> "ReferenceFrame":
-            return read_reference(path, recording)
-
-        self._workflow.start(Task(TITLE, work, self._committed(recording)))
+        self._take(lambda recording: read_reference(path, recording))
 
     def take_layer(self, name: str) -> None:
         """Take the first frame of a layer."""
-        recording = self._workflow.acquisition
-        if recording is None or not self._can_take():
-            return
         layers = self._workflow.viewer.layers
-        if name not in layers:
-            self._workflow.fail(QPMError(f"There is no layer {name!r} any more."))
-            return
         try:
+            if name not in layers:
+                raise QPMError(f"There is no layer {name!r} any more.")
             source = _recording_of(unwrap(layers[name]))
         except QPMError as error:
             self._workflow.fail(error)
             return
-
-        def work(token: CancelToken, report: ReportProgress) -> "ReferenceFrame":
-            return _reference_of(source, recording, name)
-
-        self._workflow.start(Task(TITLE, work, self._committed(recording)))
+        self._take(lambda recording: _reference_of(source, recording, name))
 
     def remove(self) -> None:
         """Compare the recording with no reference."""
-        recording = self._workflow.acquisition
-        if recording is not None and recording.reference is not None:
-            self._workflow.set_reference(None)
-            self._memory.remember_reference(recording, None)
+        field = self._workflow.field
+        if field is not None and field.acquisition.reference is not None:
+            self._use(field, None)
+            self._workflow.changed.emit()
 
-    def _can_take(self) -> bool:
-        if self.is_available:
-            return True
-        self._workflow.fail(
-            QPMError(
+    def _take(self, read: "Callable[[Acquisition], ReferenceFrame]") -> None:
+        """Read a reference in a job, and use it if it fits."""
+        workflow, field = self._workflow, self._workflow.field
+        if field is None:
+            return
+        if not self.is_available:
+            sentence = (
                 "Only holograms and polarization recordings are compared with a "
                 "reference frame. Choose the kind of the recording first."
             )
-        )
-        return False
+            workflow.fail(QPMError(sentence))
+            return
+        recording = field.acquisition
 
-    def _committed(self, recording: Acquisition) -> Any:
+        def work(token: CancelToken, report: ReportProgress) -> "ReferenceFrame":
+            return read(recording)
+
         def commit(reference: "ReferenceFrame") -> str:
-            workflow = self._workflow
-            field = workflow.field
-            if field is None or field.acquisition.source is not recording.source:
-                return "Another recording is selected by now: no reference was taken."
-            workflow.set_reference(reference)
-            path = reference.step.parameters.get("path")
-            if path is not None:
-                self._memory.remember_reference(recording, Path(path))
+            self._use(field, reference)
             return " ".join(reference.notes)
 
-        return commit
+        workflow.start(Task("Take reference frame", work, commit))
+
+    def _use(self, field: FieldOfView, reference: "ReferenceFrame | None") -> None:
+        change_reference(field, reference)
+        update_records(field)
+        path = None if reference is None else reference.step.parameters.get("path")
+        if reference is None or path is not None:
+            place = None if path is None else Path(path)
+            self._memory.remember_reference(field.acquisition, place)
 
     def _is_candidate(self, layer: Any) -> bool:
         from napari.layers import Image

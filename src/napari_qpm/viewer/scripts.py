@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_qpm.pipeline import Pipeline
     from napari_qpm.viewer.fields import FieldOfView
 
-__all__ = ["Script", "script_of"]
+__all__ = ["Script", "is_loose", "script_of"]
 
 COPIED = "Copied a script to the clipboard that gives this table again."
 NO_FILE = (
@@ -25,6 +25,10 @@ NO_FILE = (
 BY_HAND = (
     "Copied a script to the clipboard. Cells were corrected by hand: the script "
     "outlines them anew, without the corrections."
+)
+LOOSE_REFERENCE = (
+    "Its reference frame is in no file: save the layer, and put the path into the "
+    "script."
 )
 WIDTH = 88
 
@@ -37,10 +41,15 @@ class Script:
     note: str
 
 
-def script_of(field: "FieldOfView | None") -> Script | None:
+def script_of(field: "FieldOfView | None", reference_file: str = "") -> Script | None:
     """Return the script that makes a field's table again; `None` without a table.
 
     Steps, parameters and facts are those that were run, whatever the forms say by now.
+
+    Parameters
+    ----------
+    reference_file
+        Where a reference frame that is only in a layer is saved.
     """
     pipeline = None if field is None else pipeline_as_run(field)
     if field is None or pipeline is None or field.table is None:
@@ -52,12 +61,18 @@ def script_of(field: "FieldOfView | None") -> Script | None:
     opening, note = _opening(recording, pipeline, len(in_file))
     if field.is_corrected:
         note = BY_HAND
+    lines_of_reference = _reference(recording, in_file, reference_file)
+    if is_loose(recording) and not reference_file:
+        note = f"{note} {LOOSE_REFERENCE}"
     frames = sorted(field.runs[StepName.MEASURE].frames)
     imports, lines = _running(pipeline, frames, recording)
     imports += opening.imports
+    if lines_of_reference:
+        imports.append("from napari_qpm.io import with_reference")
     head = f'"""Measure the cells of {recording.name}, as in napari-qpm '
     head += f'{package_version()}."""'
-    text = "\n".join([head, "", *_sorted_imports(imports), "", *opening.lines, *lines])
+    body = [*opening.lines, *lines_of_reference, *lines]
+    text = "\n".join([head, "", *_sorted_imports(imports), "", *body])
     return Script(text + "\n", note)
 
 
@@ -82,9 +97,45 @@ def _fields_in_file(recording: Acquisition) -> list[Acquisition]:
 def _facts(recording: Acquisition, in_file: list[Acquisition]) -> dict[str, Any]:
     """Return the facts about the microscope that the file alone does not give."""
     known = recording.instrument.to_dict()
-    alike = [one for one in in_file if one.name == recording.name] or in_file[:1]
-    stated = alike[0].instrument.to_dict() if alike else {}
+    alike = _alike(recording, in_file)
+    stated = {} if alike is None else alike.instrument.to_dict()
     return {key: value for key, value in known.items() if value != stated.get(key)}
+
+
+def _alike(recording: Acquisition, in_file: list[Acquisition]) -> Acquisition | None:
+    """Return the field of view of the file that a recording is."""
+    alike = [one for one in in_file if one.name == recording.name] or in_file[:1]
+    return alike[0] if alike else None
+
+
+def is_loose(recording: Acquisition) -> bool:
+    """Whether the reference frame of a recording is in a layer only."""
+    from napari_qpm.io.reference import reference_origin
+
+    return "name" in (reference_origin(recording) or {})
+
+
+def _reference(
+    recording: Acquisition, in_file: list[Acquisition], reference_file: str
+) -> list[str]:
+    """Return the lines that take the reference which the file alone does not give."""
+    from napari_qpm.io.reference import reference_origin
+
+    origin, alike = reference_origin(recording), _alike(recording, in_file)
+    by_itself = None if alike is None else reference_origin(alike)
+    if origin is None or origin == by_itself:
+        return []
+    if not origin:
+        has_one = alike is None or alike.reference is not None
+        return ["recording = with_reference(recording, None)"] if has_one else []
+    if "path" in origin:
+        return [f"recording = with_reference(recording, {origin['path']!r})"]
+    if reference_file:
+        return [f"recording = with_reference(recording, {reference_file!r})"]
+    return [
+        f"# Put the path of the saved layer {origin['name']!r} here.",
+        "recording = with_reference(recording, 'reference.tif')",
+    ]
 
 
 def _opening(

@@ -22,7 +22,7 @@ from napari_qpm.viewer.fills import Filling
 from napari_qpm.viewer.frames import measure_frames, retrieve_frames, segment_frames
 from napari_qpm.viewer.results import show_cells, show_phase
 from napari_qpm.viewer.runs import note_run, pipeline_as_run
-from napari_qpm.viewer.scripts import script_of
+from napari_qpm.viewer.scripts import is_loose, script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.tracks import show_tracks
 from napari_qpm.viewer.verdicts import check_shown
@@ -213,10 +213,14 @@ def inspect_task(field: FieldOfView) -> Task:
 def export_task(field: FieldOfView, path: Path) -> Task:
     """Return the task that writes the tables and what made them.
 
-    Cells that were corrected by hand are written too: no pipeline makes them again.
+    Cells that were corrected by hand are written too: no pipeline makes them again. So
+    is a reference frame that is in no other file.
     """
     table, tracks = field.table, field.track_table
-    pipeline, script = pipeline_as_run(field), script_of(field)
+    reference = field.acquisition.reference if is_loose(field.acquisition) else None
+    reference_path = path.with_suffix(".reference.npy")
+    reference_name = "" if reference is None else str(reference_path)
+    pipeline, script = pipeline_as_run(field), script_of(field, reference_name)
     cells = field.layer(Role.CELLS) if field.is_corrected else None
     assert table is not None
     assert pipeline is not None
@@ -234,6 +238,8 @@ def export_task(field: FieldOfView, path: Path) -> Task:
         if script is not None:
             place = path.with_suffix(".script.py")
             paths.append(write_atomically(place, script.text.encode()))
+        if reference is not None:
+            paths.append(write_atomically(reference_path, _as_npy(reference)))
         if cells is not None:
             place = path.with_suffix(".labels.tif")
             paths.append(write_atomically(place, _as_tiff(cells.data)))
@@ -258,6 +264,17 @@ def _as_tiff(labels: Any) -> bytes:
     tifffile.imwrite(
         content, np.asarray(labels), compression="zlib", photometric="minisblack"
     )
+    return content.getvalue()
+
+
+def _as_npy(frame: Any) -> bytes:
+    """Return a frame ``(C, Y, X)`` as the content of a NumPy file."""
+    import io
+
+    import numpy as np
+
+    content = io.BytesIO()
+    np.save(content, frame)
     return content.getvalue()
 
 

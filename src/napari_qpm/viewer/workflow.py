@@ -25,7 +25,6 @@ from napari_qpm.viewer.layers import place_layers
 from napari_qpm.viewer.recording_edits import (
     change_instrument,
     change_modality,
-    change_reference,
     update_records,
 )
 from napari_qpm.viewer.relay import Post, Relay, call_now
@@ -44,8 +43,6 @@ from napari_qpm.viewer.tasks import (
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
-
-    from napari_qpm.io.reference import ReferenceFrame
 
 __all__ = ["Availability", "Scope", "Workflow"]
 
@@ -178,13 +175,6 @@ class Workflow:
             place_layers(field)
             self.show_frame(shown)
         self._tell_edit(field)
-
-    def set_reference(self, reference: "ReferenceFrame | None") -> None:
-        """Take another frame of an empty field for the selected recording, or none."""
-        if self.field is None:
-            return
-        change_reference(self.field, reference)
-        self._tell_edit(self.field)
 
     def pipeline(self) -> Any:
         """Return the Pipeline that the forms describe for the selected recording."""

@@ -149,7 +149,7 @@ def test_other_kinds_take_no_reference(workflow, references, viewer, files, told
     references.take_file(files / "empty.tif")
 
     assert not references.is_available
-    assert "Only holograms" in told[0]
+    assert "Only raw frames" in told[0]
     assert workflow.job is None
 
 
@@ -256,6 +256,24 @@ def test_an_export_keeps_a_reference_that_is_in_no_file(
 
     assert (tmp_path / "out" / "cells.reference.npy").exists()
     text = (tmp_path / "out" / "cells.script.py").read_text()
+    assert table.equals(run_script(text, tmp_path, monkeypatch))
+
+
+def test_the_median_over_time_is_offered_for_series_and_copied(
+    workflow, references, viewer, mailbox, run_all, tmp_path, monkeypatch
+):
+    series = simulate("polarization", n_frames=5, shape=(96, 96)).acquisition
+    show_recording(viewer, series)
+    assert references.has_median
+
+    references.take_median()
+    mailbox.follow(workflow)
+
+    assert references.describe() == "median over time"
+    median = np.median([series.read(t) for t in range(5)], axis=0)
+    np.testing.assert_array_equal(workflow.acquisition.reference, median)
+    table = run_all()
+    text = script_of(workflow.field).text
     assert table.equals(run_script(text, tmp_path, monkeypatch))
 
 

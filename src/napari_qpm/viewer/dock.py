@@ -3,6 +3,7 @@
 A thin view: it shows the `Workflow` and passes clicks on to it.
 """
 
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from napari_qpm.errors import QPMError
 from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.adapting import Adapting
+from napari_qpm.viewer.angles import Angles
 from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.follow_box import FollowBox
@@ -43,7 +45,9 @@ from napari_qpm.viewer.preferences import (
 )
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.recording_box import RecordingBox
+from napari_qpm.viewer.recording_facts import RecordingFacts
 from napari_qpm.viewer.recovery_box import RecoveryBox
+from napari_qpm.viewer.references import References
 from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.shortcuts import Act
@@ -56,6 +60,7 @@ from napari_qpm.viewer.workflow import Scope, Workflow
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_qpm.viewer.fields import FieldOfView
     from napari_qpm.viewer.plots_panel import PlotsPanel
 
 __all__ = ["QPMDock"]
@@ -92,6 +97,7 @@ class QPMDock(QWidget):
         self._preferences = Preferences()
         self.plots_panel: PlotsPanel | None = None
         self._last = ""
+        self._last_field: weakref.ref[FieldOfView] | None = None
         self._build()
         self._apply_preferences()
         self._connect()
@@ -99,7 +105,10 @@ class QPMDock(QWidget):
 
     def _build(self) -> None:
         workflow = self.workflow
-        self.recording = RecordingBox(workflow)
+        self.facts = RecordingFacts(workflow, post=self._gui.post)
+        self.references = References(workflow, self.facts.memory)
+        self.angles = Angles(self.facts)
+        self.recording = RecordingBox(self.facts, self.references, self.angles)
         self.steps = {step: StepBox(workflow, step) for step in StepName}
         self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
         self.phase_tools = PhaseTools(workflow, self.preview)
@@ -181,6 +190,7 @@ class QPMDock(QWidget):
         self.table.script_asked.connect(self.copy_script)
         self.plots.clicked.connect(self.open_plots)
         self.table.table_shown.connect(self._on_table)
+        self.recording.panel_opened.connect(self._on_angles)
         self.destroyed.connect(self.autosave.close)
         self.destroyed.connect(self.preview.close)
         self.destroyed.connect(workflow.close)
@@ -191,6 +201,8 @@ class QPMDock(QWidget):
         if self._settings is not None:
             self._settings.events.changed.disconnect(self._on_preferences)
         self.keys.close()
+        self.angles.close()
+        self.facts.close()
         self.adapting.close()
         self.preview.close()
         self.recovery.close_connections()
@@ -218,6 +230,7 @@ class QPMDock(QWidget):
     def _refresh(self) -> None:
         workflow = self.workflow
         acquisition = workflow.acquisition
+        self._forget_other_field()
         self.recording.refresh()
         self.recording.setEnabled(workflow.job is None)
         is_series = acquisition is not None and acquisition.n_frames > 1
@@ -234,6 +247,16 @@ class QPMDock(QWidget):
         self.following.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
+
+    def _forget_other_field(self) -> None:
+        """Stop telling what happened to a recording that is not selected any more."""
+        field = self.workflow.field
+        known = None if self._last_field is None else self._last_field()
+        if field is known:
+            return
+        if known is not None:
+            self._last = ""
+        self._last_field = None if field is None else weakref.ref(field)
 
     def _sentence(self) -> str:
         """Return what happened and what to do next."""
@@ -296,6 +319,10 @@ class QPMDock(QWidget):
     def _on_table(self) -> None:
         # Small screens: bring the table into view, after it got its size.
         self._gui.post(lambda: self._scroll.ensureWidgetVisible(self.table))
+
+    def _on_angles(self) -> None:
+        panel = self.recording.panel
+        self._gui.post(lambda: self._scroll.ensureWidgetVisible(panel))
 
     def open_plots(self) -> None:
         """Show the dock of plots, a new one if it was closed."""

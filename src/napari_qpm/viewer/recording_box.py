@@ -16,90 +16,120 @@ from qtpy.QtWidgets import (
 )
 
 from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
-from napari_qpm.errors import QPMError
-from napari_qpm.viewer.forms import FloatBox
+from napari_qpm.viewer.angle_orders import COMMON_ORDERS
+from napari_qpm.viewer.angle_panel import AnglePanel
+from napari_qpm.viewer.angles import Angles
+from napari_qpm.viewer.fact_box import FactBox, WithOrigin
+from napari_qpm.viewer.recording_facts import RecordingFacts
+from napari_qpm.viewer.reference_box import ReferenceBox
+from napari_qpm.viewer.references import References
 from napari_qpm.viewer.wording import (
     KIND_TITLES,
     UNIT_TITLES,
     describe_recording,
+    duration_in_words,
     layout_title,
+    missing_in_words,
     notes_in_words,
 )
-from napari_qpm.viewer.workflow import Workflow
 
 __all__ = ["RecordingBox"]
 
-UNKNOWN = "unknown"
 SIGNS = {"Cells are thicker": None, "As recorded": 1, "Inverted": -1}
-INTERFEROMETERS = (Modality.POLARIZATION, Modality.OFF_AXIS)
+SIGNED = (Modality.POLARIZATION, Modality.OFF_AXIS, Modality.PHASE_SHIFTING)
 MAX_NOTES = 4
-# A Sony cell, and the same sensor cropped at an odd column, row, or both; separate
-# images usually come in the last order.
-COMMON_LAYOUTS = (
-    (90, 45, 135, 0),
-    (45, 90, 0, 135),
-    (135, 0, 90, 45),
-    (0, 135, 45, 90),
-    (0, 45, 90, 135),
+LEAST_LETTERS = 5
+"""Lists are at least this wide; the longest of their entries may be cut."""
+NOTHING_OPEN = (
+    "Open a recording: drop a file on the canvas, or choose File > Open Sample > "
+    "Quantitative phase microscopy. Then select its layer."
 )
 
 
-class FactBox(FloatBox):
-    """A positive number that may be unknown (shown at zero)."""
-
-    fact_changed = Signal(str, object)
-    """The user changed it: its name and number, or `None`."""
-
-    def __init__(self, name: str, unit: str, tooltip: str):
-        super().__init__()
-        self.setObjectName(name)
-        self.setRange(0, 1e6)
-        self.setSuffix(f" {unit}")
-        self.setSpecialValueText(UNKNOWN)
-        self.setToolTip(tooltip)
-        self.valueChanged.connect(self._on_value)
-
-    def fact(self) -> float | None:
-        """Return the number, or `None` while it is unknown."""
-        return float(self.value()) or None
-
-    def _on_value(self) -> None:
-        self.fact_changed.emit(self.objectName(), self.fact())
-
-    def show_fact(self, value: float | None) -> None:
-        """Show a number without telling anyone."""
-        self.blockSignals(True)
-        self.setValue(value or 0.0)
-        self.blockSignals(False)
-
-
 class RecordingBox(QWidget):
-    """Name, kind and calibration of the selected recording; edits go to the workflow.
+    """Name, kind, calibration and reference of the selected recording.
 
     Parameters
     ----------
-    workflow
-        The view-model.
+    facts, references, angles
+        The view-models.
     """
 
     open_asked = Signal()
     """The user wants to choose a file."""
+    panel_opened = Signal()
+    """The pictures of the angles came into being."""
 
-    def __init__(self, workflow: Workflow, parent: QWidget | None = None):
+    def __init__(
+        self,
+        facts: RecordingFacts,
+        references: References,
+        angles: Angles,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
-        self._workflow = workflow
+        self._facts, self._references, self._angles = facts, references, angles
+        self._workflow = facts.workflow
         self.open = QPushButton("Open…")
         self.open.setObjectName("open_button")
         self.open.setToolTip("Open recordings. You can also drop them on this panel.")
-        self.title = QLabel()
+        self.title, self.summary, self.missing = _text(), _text(), _text()
+        self.notes, self.duration = _text(), _text()
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
         self.title.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.summary, self.notes = QLabel(), QLabel()
-        for label in (self.title, self.summary, self.notes):
-            label.setWordWrap(True)
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.missing.setObjectName("missing")
+        self.duration.setObjectName("duration")
+        self._make_choices()
+        self._make_numbers()
+        self._make_recalled()
+        self.reference = ReferenceBox(references)
+        self.panel = AnglePanel(angles)
+        self.panel.hide()
+        self._form = QFormLayout()
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setFieldGrowthPolicy(
+            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
+        )
+        layout_row = WithOrigin(self.layout_choice)
+        self._rows = {
+            "polarization_layout": layout_row,
+            "phase_unit": WithOrigin(self.unit),
+            "phase_sign": WithOrigin(self.sign),
+            "wavelength_nm": WithOrigin(self.wavelength),
+            "pixel_size_um": WithOrigin(self.pixel_size),
+            "numerical_aperture": WithOrigin(self.aperture),
+            "frame_interval_s": WithOrigin(self.interval),
+        }
+        for text, widget in (
+            ("Kind", self.kind),
+            ("Angles", layout_row),
+            ("", self.check_angles),
+            ("Values in", self._rows["phase_unit"]),
+            ("Sign", self._rows["phase_sign"]),
+            ("Reference", self.reference),
+            ("Wavelength", self._rows["wavelength_nm"]),
+            ("Pixel size", self._rows["pixel_size_um"]),
+            ("Aperture (NA)", self._rows["numerical_aperture"]),
+            ("Frame interval", self._rows["frame_interval_s"]),
+            ("", self.duration),
+        ):
+            self._form.addRow(text, widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        row.addWidget(self.title, 1)
+        row.addWidget(self.open, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(row)
+        for part in (self.summary, self.missing, self.recalled_row):
+            layout.addWidget(part)
+        layout.addLayout(self._form)
+        for part in (self.panel, self.notes):
+            layout.addWidget(part)
+        self._connect()
+
+    def _make_choices(self) -> None:
         self.kind = _combo("kind", KIND_TITLES, "What the camera recorded.")
         self.kind.insertItem(0, "Choose…", "")
         self.unit = _combo(
@@ -109,7 +139,15 @@ class RecordingBox(QWidget):
         self.layout_choice.setObjectName("polarization_layout")
         self.layout_choice.setToolTip(
             "Polarizer angles of a 2x2 cell, first row / second row. A cropped sensor "
-            "may start in another row or column; a wrong order distorts the phase."
+            "may start in another row or column; a wrong order distorts the phase or "
+            "turns its sign."
+        )
+        self.check_angles = QPushButton("Check the angles…")
+        self.check_angles.setObjectName("check_angles_button")
+        self.check_angles.setCheckable(True)
+        self.check_angles.setToolTip(
+            "Look at the images behind the four angles, and at what their light tells "
+            "of their order."
         )
         self.sign = QComboBox()
         self.sign.setObjectName("phase_sign")
@@ -119,9 +157,14 @@ class RecordingBox(QWidget):
         )
         for text, value in SIGNS.items():
             self.sign.addItem(text, value)
-        for combo in (self.layout_choice, self.sign):
-            # As in `_combo`: long entries must not widen the dock.
-            combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        for combo in (self.kind, self.unit, self.layout_choice, self.sign):
+            # Otherwise the longest entry would widen the dock.
+            combo.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            combo.setMinimumContentsLength(LEAST_LETTERS)
+
+    def _make_numbers(self) -> None:
         self.wavelength = FactBox(
             "wavelength_nm", "nm", "Wavelength of the light, in vacuum."
         )
@@ -130,67 +173,75 @@ class RecordingBox(QWidget):
             "µm",
             "Size of a camera pixel in the specimen: camera pitch / magnification.",
         )
-        self.interval = FactBox("frame_interval_s", "s", "Time between two frames.")
-        self._form = QFormLayout()
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setFieldGrowthPolicy(
-            QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow
+        self.aperture = FactBox(
+            "numerical_aperture",
+            "",
+            "Numerical aperture of the objective, as written on it. Phase and mass do "
+            "not need it; it is kept with the results.",
         )
-        for text, widget in (
-            ("Kind", self.kind),
-            ("Angles", self.layout_choice),
-            ("Values in", self.unit),
-            ("Sign", self.sign),
-            ("Wavelength", self.wavelength),
-            ("Pixel size", self.pixel_size),
-            ("Frame interval", self.interval),
-        ):
-            self._form.addRow(text, widget)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        row = QHBoxLayout()
-        row.addWidget(self.title, 1)
-        row.addWidget(self.open, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addLayout(row)
-        layout.addWidget(self.summary)
-        layout.addLayout(self._form)
-        layout.addWidget(self.notes)
+        self.interval = FactBox(
+            "frame_interval_s",
+            "s",
+            "Time from one frame to the next; the time axis, growth and speed need it.",
+        )
+
+    def _make_recalled(self) -> None:
+        self.recalled = _text()
+        self.recalled.setObjectName("recalled")
+        self.undo = QPushButton("Undo")
+        self.undo.setObjectName("undo_recalled_button")
+        self.undo.setToolTip("Leave these values open for this recording.")
+        self.recalled_row = QWidget()
+        row = QHBoxLayout(self.recalled_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.recalled, 1)
+        row.addWidget(self.undo)
+
+    def _connect(self) -> None:
+        facts = self._facts
         self.open.clicked.connect(self.open_asked)
         self.kind.activated.connect(self._on_kind)
         self.unit.activated.connect(
-            lambda: self._fill_in(phase_unit=self.unit.currentData())
+            lambda: facts.set(phase_unit=self.unit.currentData())
         )
         self.sign.activated.connect(
-            lambda: self._fill_in(phase_sign=self.sign.currentData())
+            lambda: facts.set(phase_sign=self.sign.currentData())
         )
         self.layout_choice.activated.connect(
-            lambda: self._fill_in(
-                polarization_layout=tuple(self.layout_choice.currentData())
-            )
+            lambda: self._angles.choose(tuple(self.layout_choice.currentData()))
         )
-        for box in (self.wavelength, self.pixel_size, self.interval):
+        for box in (self.wavelength, self.pixel_size, self.aperture, self.interval):
             box.fact_changed.connect(self._on_fact)
+        self.check_angles.toggled.connect(self._on_check)
+        self.undo.clicked.connect(facts.undo_recalled)
 
     def refresh(self) -> None:
         """Show the workflow's recording."""
         acquisition = self._workflow.acquisition
-        self.title.setText("Recording" if acquisition is None else acquisition.name)
+        is_open = acquisition is not None
+        self.title.setVisible(is_open)
         for row in range(self._form.rowCount()):
-            self._form.setRowVisible(row, acquisition is not None)
+            self._form.setRowVisible(row, is_open)
         if acquisition is None:
-            self.summary.setText(
-                self._workflow.problem
-                or "Open a recording: drop a file on this panel, or choose File > Open "
-                "Sample > Quantitative phase microscopy. Then select its layer."
-            )
-            self.notes.hide()
+            self.summary.setText(self._workflow.problem or NOTHING_OPEN)
+            for label in (self.notes, self.missing, self.recalled_row, self.panel):
+                label.hide()
             return
+        self.title.setText(acquisition.name)
         self.summary.setText(describe_recording(acquisition))
         self._show_facts(acquisition)
+        self._show_angles(acquisition)
+        _show(self.missing, missing_in_words(acquisition))
+        recalled = self._facts.recalled_in_words()
+        self.recalled.setText(recalled)
+        self.recalled_row.setVisible(bool(recalled))
         notes = notes_in_words(self._workflow.recording_notes())
-        self.notes.setText("\n".join(f"• {note}" for note in notes[:MAX_NOTES]))
+        # Said above already, with a button to undo it.
+        notes = [note for note in notes if note != recalled]
+        if self._facts.memory.problem:
+            notes.insert(0, self._facts.memory.problem)
+        _show(self.notes, "\n".join(f"• {note}" for note in notes[:MAX_NOTES]))
         self.notes.setToolTip("\n".join(notes))
-        self.notes.setVisible(bool(notes))
 
     def _show_facts(self, acquisition: Acquisition) -> None:
         instrument, modality = acquisition.instrument, acquisition.modality
@@ -201,49 +252,83 @@ class RecordingBox(QWidget):
         self.unit.setCurrentIndex(self.unit.findData(unit.value))
         self.wavelength.show_fact(instrument.wavelength_nm)
         self.pixel_size.show_fact(instrument.pixel_size_um)
+        self.aperture.show_fact(instrument.numerical_aperture)
         self.interval.show_fact(instrument.frame_interval_s)
-        is_polarization = modality is Modality.POLARIZATION
-        self._form.setRowVisible(self.layout_choice, is_polarization)
-        if is_polarization:
-            self._show_layouts(acquisition)
-        self._form.setRowVisible(self.unit, modality is Modality.PHASE)
-        self._form.setRowVisible(self.sign, modality in INTERFEROMETERS)
         self.sign.setCurrentIndex(list(SIGNS.values()).index(instrument.phase_sign))
-        self._form.setRowVisible(self.interval, acquisition.n_frames > 1)
+        self.reference.refresh()
+        is_series, interval = acquisition.n_frames > 1, instrument.frame_interval_s
+        is_timed = is_series and interval is not None
+        if is_timed and interval is not None:
+            self.duration.setText(duration_in_words(acquisition.n_frames, interval))
+        for widget, is_shown in (
+            (self._rows["phase_unit"], modality is Modality.PHASE),
+            (self._rows["phase_sign"], modality in SIGNED),
+            (self.reference, self._references.is_available),
+            (self._rows["frame_interval_s"], is_series),
+            (self.duration, is_timed),
+        ):
+            self._form.setRowVisible(widget, is_shown)
+        for name, row in self._rows.items():
+            row.show_origin(self._facts.origin(name))
 
-    def _show_layouts(self, acquisition: Acquisition) -> None:
-        current = acquisition.instrument.polarization_layout
-        layouts = list(COMMON_LAYOUTS)
-        if current is not None and current not in layouts:
-            layouts.append(current)
+    def _show_angles(self, acquisition: Acquisition) -> None:
+        angles = self._angles
+        order = angles.order
+        for widget in (self._rows["polarization_layout"], self.check_angles):
+            self._form.setRowVisible(widget, angles.is_available)
+        if angles.view is None and self._workflow.job is None:
+            # Another recording, or it could not be looked at.
+            self.check_angles.blockSignals(True)
+            self.check_angles.setChecked(False)
+            self.check_angles.blockSignals(False)
+        was_open = self.panel.isVisible()
+        if self.check_angles.isChecked():
+            self.panel.refresh()
+        else:
+            self.panel.hide()
+        if self.panel.isVisible() and not was_open:
+            self.panel_opened.emit()
+        if not angles.is_available or order is None:
+            return
+        orders = list(COMMON_ORDERS)
+        if order not in orders:
+            orders.append(order)
         self.layout_choice.clear()
-        for layout in layouts:
-            title = layout_title(layout, acquisition.shape[1])
-            self.layout_choice.addItem(title, list(layout))
-        if current is not None:
-            self.layout_choice.setCurrentIndex(layouts.index(current))
+        for one in orders:
+            title = layout_title(one, acquisition.shape[1])
+            self.layout_choice.addItem(title, list(one))
+        self.layout_choice.setCurrentIndex(orders.index(order))
 
     def _on_kind(self) -> None:
         name = self.kind.currentData()
         self._workflow.set_modality(Modality(name) if name else None)
 
     def _on_fact(self, name: str, value: float | None) -> None:
-        self._fill_in(**{name: value})
+        self._facts.set(**{name: value})
 
-    def _fill_in(self, **values: Any) -> None:
-        try:
-            self._workflow.set_instrument(**values)
-        except QPMError as error:
-            self._workflow.fail(error)
-            self.refresh()
+    def _on_check(self, is_open: bool) -> None:
+        if is_open:
+            self._angles.look()
+        self.refresh()
+
+
+def _text() -> QLabel:
+    """Return a label that wraps and never widens the dock."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def _show(label: QLabel, text: str) -> None:
+    label.setText(text)
+    label.setVisible(bool(text))
 
 
 def _combo(name: str, titles: Mapping[Any, str], tooltip: str) -> QComboBox:
     combo = QComboBox()
     combo.setObjectName(name)
     combo.setToolTip(tooltip)
-    # Long titles are cut; they must not widen the dock.
-    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     for value, title in titles.items():
         # Plain texts: bindings differ in what they make of enumerations.
         combo.addItem(title, value.value)

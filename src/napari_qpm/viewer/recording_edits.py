@@ -11,7 +11,7 @@ from napari_qpm.viewer.adoption import assume_layout
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role
 
 if TYPE_CHECKING:
-    from napari_qpm.io.reference import ReferenceFrame
+    from napari_qpm.io.reference_frame import ReferenceFrame
 
 __all__ = ["change_instrument", "change_modality", "change_reference", "update_records"]
 
@@ -51,7 +51,7 @@ def change_instrument(field: FieldOfView, **values: Any) -> bool:
 
 def change_reference(field: FieldOfView, reference: "ReferenceFrame | None") -> None:
     """Take another reference frame, or none."""
-    from napari_qpm.io.reference import with_reference
+    from napari_qpm.io.reference_frame import with_reference
 
     field.acquisition = with_reference(field.acquisition, reference)
     field.table = None

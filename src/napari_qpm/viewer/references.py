@@ -19,12 +19,10 @@ from napari_qpm.viewer.tasks import Task
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_qpm.io.reference import ReferenceFrame
+    from napari_qpm.io.reference_frame import ReferenceFrame
     from napari_qpm.viewer.workflow import Workflow
 
 __all__ = ["OfferedLayer", "References"]
-
-INTERFEROMETERS = (Modality.POLARIZATION, Modality.OFF_AXIS)
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class References:
     @property
     def is_available(self) -> bool:
         """Whether the selected recording is of a kind that takes a reference."""
-        return self._workflow.modality in INTERFEROMETERS
+        return self._workflow.modality not in (None, Modality.PHASE)
 
     @property
     def is_set(self) -> bool:
@@ -70,7 +68,7 @@ class References:
 
     def describe(self) -> str:
         """Return in a word or two which reference is used."""
-        from napari_qpm.io.reference import reference_origin
+        from napari_qpm.io.reference_frame import reference_origin
 
         recording = self._workflow.acquisition
         if recording is None or recording.reference is None:
@@ -80,7 +78,10 @@ class References:
             simulated = any(step.name == "simulate" for step in recording.history)
             return "of the sample" if simulated else "in the file"
         if "path" in origin:
-            return Path(origin["path"]).name
+            position = origin.get("position", "")
+            return f"{Path(origin['path']).name} {position}".strip()
+        if "median" in origin:
+            return "median over time"
         return str(origin.get("name") or "an array")
 
     def remembered(self) -> Path | None:
@@ -96,6 +97,12 @@ class References:
         path = None if memory is None else memory.reference
         is_other = path is not None and path != recording.path and path.exists()
         return path if is_other else None
+
+    def folder(self) -> str:
+        """Return where to look for a file first."""
+        recording = self._workflow.acquisition
+        path = None if recording is None else recording.path
+        return "" if path is None else str(path.parent)
 
     def layers(self) -> list[OfferedLayer]:
         """Return the images in the viewer that are no result of ours."""
@@ -120,7 +127,7 @@ class References:
 
     def take_file(self, path: Path) -> None:
         """Take the first frame of a file, and remember it for the folder."""
-        from napari_qpm.io.reference import read_reference
+        from napari_qpm.io.reference_frame import read_reference
 
         self._take(lambda recording: read_reference(path, recording))
 
@@ -136,6 +143,20 @@ class References:
             return
         self._take(lambda recording: _reference_of(source, recording, name))
 
+    @property
+    def has_median(self) -> bool:
+        """Whether the recording is long enough for a median over time."""
+        from napari_qpm.io.temporal_median import LEAST_FRAMES
+
+        recording = self._workflow.acquisition
+        return recording is not None and recording.n_frames >= LEAST_FRAMES
+
+    def take_median(self) -> None:
+        """Take what each pixel shows most of the time."""
+        from napari_qpm.io.reference_frame import median_reference
+
+        self._take(median_reference)
+
     def remove(self) -> None:
         """Compare the recording with no reference."""
         field = self._workflow.field
@@ -150,8 +171,8 @@ class References:
             return
         if not self.is_available:
             sentence = (
-                "Only holograms and polarization recordings are compared with a "
-                "reference frame. Choose the kind of the recording first."
+                "Only raw frames are compared with a reference frame. Choose the kind "
+                "of the recording first."
             )
             workflow.fail(QPMError(sentence))
             return
@@ -164,7 +185,8 @@ class References:
             self._use(field, reference)
             return " ".join(reference.notes)
 
-        workflow.start(Task("Take reference frame", work, commit))
+        title = "Take reference frame"
+        workflow.start(Task(title, work, commit, is_compiled=False))
 
     def _use(self, field: FieldOfView, reference: "ReferenceFrame | None") -> None:
         change_reference(field, reference)
@@ -211,7 +233,7 @@ def _reference_of(
 
     A file can be read again by a script; what is only in a layer cannot.
     """
-    from napari_qpm.io.reference import read_reference, take_reference
+    from napari_qpm.io.reference_frame import read_reference, take_reference
 
     image = source.read(0)
     taken = take_reference(image, recording, name)

@@ -110,7 +110,7 @@ def _alike(recording: Acquisition, in_file: list[Acquisition]) -> Acquisition | 
 
 def is_loose(recording: Acquisition) -> bool:
     """Whether the reference frame of a recording is in a layer only."""
-    from napari_qpm.io.reference import reference_origin
+    from napari_qpm.io.reference_frame import reference_origin
 
     return "name" in (reference_origin(recording) or {})
 
@@ -119,7 +119,7 @@ def _reference(
     recording: Acquisition, in_file: list[Acquisition], reference_file: str
 ) -> list[str]:
     """Return the lines that take the reference which the file alone does not give."""
-    from napari_qpm.io.reference import reference_origin
+    from napari_qpm.io.reference_frame import reference_origin
 
     origin, alike = reference_origin(recording), _alike(recording, in_file)
     by_itself = None if alike is None else reference_origin(alike)
@@ -129,7 +129,12 @@ def _reference(
         has_one = alike is None or alike.reference is not None
         return ["recording = with_reference(recording, None)"] if has_one else []
     if "path" in origin:
-        return [f"recording = with_reference(recording, {origin['path']!r})"]
+        place = repr(origin["path"])
+        if "position" in origin:
+            place = f"{place}, position={origin['position']!r}"
+        return [f"recording = with_reference(recording, {place})"]
+    if "median" in origin:
+        return ["recording = with_reference(recording, 'median')"]
     if reference_file:
         return [f"recording = with_reference(recording, {reference_file!r})"]
     return [

@@ -61,6 +61,8 @@ class Task:
     keep
         Called there instead of `commit` after a cancel or an error; returns what is
         kept, if anything.
+    is_compiled
+        Whether it runs compiled code, which the first job of a session waits for.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Task:
     commit: Callable[[Any], str]
     update: Callable[[], None] = lambda: None
     keep: Callable[[], str] = lambda: ""
+    is_compiled: bool = True
 
 
 def retrieve_task(

@@ -6,6 +6,7 @@ come back through `post`. Results are committed when a job completed, never befo
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ from napari_qpm.viewer.cell_selection import CellSelection
 from napari_qpm.viewer.colouring import Colouring
 from napari_qpm.viewer.fields import FieldOfView, Role, field_of, unwrap
 from napari_qpm.viewer.filling_layers import phase_key
+from napari_qpm.viewer.kept_view import kept_view
 from napari_qpm.viewer.layers import place_layers
 from napari_qpm.viewer.recording_edits import (
     change_instrument,
@@ -171,9 +173,7 @@ class Workflow:
         if field is None or not change_instrument(field, **values):
             return
         if {"pixel_size_um", "frame_interval_s"} & set(values):
-            shown = self.current_frame()
-            place_layers(field)
-            self.show_frame(shown)
+            self._place(field)
         self._tell_edit(field)
 
     def pipeline(self) -> Any:
@@ -181,6 +181,13 @@ class Workflow:
         edits = {} if self.field is None else self.field.edits
         is_series = self.acquisition is not None and self.acquisition.n_frames > 1
         return self.settings.pipeline(self.modality, edits, is_series=is_series)
+
+    def _place(self, field: FieldOfView) -> None:
+        """Lay the layers of a field where its metadata say, in the same view."""
+        layer = present(self.viewer, field, Role.RECORDING)
+        view = nullcontext() if layer is None else kept_view(self.viewer, layer)
+        with view:
+            place_layers(field)
 
     def _tell_edit(self, field: FieldOfView) -> None:
         update_records(field)
@@ -194,7 +201,8 @@ class Workflow:
                 field = adopt(layer)
             except QPMError as error:
                 self.problem = str(error)
-        self.field = field
+        if field is not self.field:
+            self.field, self.note = field, ""
         self.changed.emit()
         # Later: closing a viewer selects one layer after the other on its way.
         self.post(self._inspect_if_new)
@@ -407,7 +415,7 @@ class Workflow:
         prepare = self._prepare
 
         def work(token: CancelToken, report: ReportProgress) -> Any:
-            if prepare is not None:
+            if prepare is not None and task.is_compiled:
                 prepare(token, report)
             return task.work(token, report)
 

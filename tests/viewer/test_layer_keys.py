@@ -68,3 +68,10 @@ def test_closing_gives_the_keys_back(keys, workflow, viewer):
     keys._workflow.changed.connect(keys._on_workflow)  # for the fixture's own close
 
     assert not layer.keymap
+
+
+def test_napari_can_name_every_key(keys, viewer):
+    layer = show_recording(viewer, make_recording())
+
+    # Any key that reaches napari makes it ask all functions for their names.
+    assert all(call.__name__ for call in layer.keymap.values())

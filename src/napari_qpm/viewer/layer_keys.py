@@ -62,7 +62,7 @@ class LayerKeys:
         for act, call in self._acts.items():
             key = SHORTCUTS[act].key
             try:
-                layer.bind_key(key, _Caller(call))
+                layer.bind_key(key, _key_function(act, call))
             except ValueError:
                 # The user bound it; theirs stays.
                 continue
@@ -70,11 +70,11 @@ class LayerKeys:
         return bound
 
 
-class _Caller:
-    """A key's function; napari passes the layer, which nothing here needs."""
+def _key_function(act: Act, call: Callable[[], object]) -> Callable[[Any], None]:
+    """Return a function for a key; napari passes the layer and asks for a name."""
 
-    def __init__(self, call: Callable[[], object]):
-        self._call = call
+    def press(layer: Any) -> None:
+        call()
 
-    def __call__(self, layer: Any) -> None:
-        self._call()
+    press.__name__ = f"qpm_{act.value}"
+    return press

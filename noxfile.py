@@ -87,10 +87,14 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed and accuracy against the named peers."""
+    provide_system_packages(session, needs_display=True)
     install(session, QT, "test")
     for script in sorted(Path("benchmarks").glob("bench_*.py")):
         session.log("Running %s", script.name)
-        session.run("python", str(script), *session.posargs)
+        run = ["python", str(script), *session.posargs]
+        if needs_virtual_display():
+            run = ["xvfb-run", "-a", "-s", SCREEN, *run]
+        session.run(*run, external=True)
 
 
 def install(session: nox.Session, *extras: str) -> None:

@@ -34,7 +34,7 @@ def test_raw_frames_get_all_three_checks():
 def test_phase_in_other_units_says_why_it_is_not_checked():
     density = make_recording(phase_unit="pg/um2", wavelength_nm=None)
     checked = check(qpm.retrieve(density), {0, 1, 2}, 0)
-    assert checked.headline == "Frame 0: not checked"
+    assert checked.headline.startswith("Frame 0: Not checked: ")
     assert "radians" in checked.detail
 
 

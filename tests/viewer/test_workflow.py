@@ -10,6 +10,7 @@ from tests.viewer.conftest import cells_phase, make_recording, show_recording
 
 from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import ParameterError, QPMError
+from napari_qpm.io.merging import UNIT_UNKNOWN
 from napari_qpm.jobs import FinishReason, JobState, Progress
 from napari_qpm.pipeline import Pipeline
 from napari_qpm.viewer import workflow as workflow_module
@@ -572,3 +573,13 @@ def test_sign_can_be_turned(workflow, viewer, mailbox):
     workflow.run(StepName.RETRIEVE)
     mailbox.follow(workflow)
     assert workflow.field.phase_map.read(0)[10:-10, 10:-10].min() < -2.5
+
+
+def test_a_gap_that_was_filled_in_is_no_longer_noted(workflow, viewer):
+    recording = make_recording(1, phase_unit="unknown")
+    show_recording(viewer, recording.replace(notes=(UNIT_UNKNOWN,)))
+    assert UNIT_UNKNOWN in workflow.recording_notes()
+
+    workflow.set_instrument(phase_unit="rad")
+
+    assert UNIT_UNKNOWN not in workflow.recording_notes()

@@ -14,7 +14,17 @@ from napari_qpm.errors import ParameterError, QPMError
 from napari_qpm.io.bits import detect_bits
 from napari_qpm.io.sidecar import Sidecar
 
-__all__ = ["check_instrument", "complete_instrument", "merge_instrument"]
+__all__ = [
+    "UNIT_UNKNOWN",
+    "check_instrument",
+    "complete_instrument",
+    "merge_instrument",
+]
+
+UNIT_UNKNOWN = (
+    "The unit of the phase is not stated: shapes can be measured, picograms "
+    "cannot. Say it with phase_unit=…: rad, waves, nm, um or pg/um2."
+)
 
 
 def check_instrument(values: Mapping[str, Any], where: str) -> None:
@@ -115,10 +125,7 @@ def complete_instrument(
         instrument = _with_layout(instrument, sources, source, layout, notes)
     if modality is Modality.PHASE and instrument.phase_unit is None:
         instrument = instrument.replace(phase_unit=PhaseUnit.UNKNOWN)
-        notes.append(
-            "The unit of the phase is not stated: shapes can be measured, picograms "
-            "cannot. Say it with phase_unit=…: rad, waves, nm, um or pg/um2."
-        )
+        notes.append(UNIT_UNKNOWN)
     return instrument
 
 

@@ -40,7 +40,7 @@ class CheckedFrame:
         """The verdicts in one line."""
         where = f"Frame {self.t}: " if self.is_series else ""
         if self.checks is None:
-            return f"{where}not checked"
+            return f"{where}Not checked: {self.problem}"
         return f"{where}{self.checks.summary()}"
 
     @property

@@ -148,11 +148,17 @@ class Workflow:
         """Return what was assumed of the recording, first what its phase showed."""
         if self.field is None:
             return ()
-        notes = self.field.acquisition.notes
-        if self.field.phase_map is None:
-            return notes
-        found = self.field.phase_map.acquisition.notes
-        return (*(note for note in found if note not in notes), *notes)
+        from napari_qpm.io.merging import UNIT_UNKNOWN
+
+        acquisition, phase_map = self.field.acquisition, self.field.phase_map
+        notes = acquisition.notes
+        found: tuple[str, ...] = ()
+        if phase_map is not None:
+            found = tuple(n for n in phase_map.acquisition.notes if n not in notes)
+        is_known = acquisition.instrument.phase_unit not in (None, PhaseUnit.UNKNOWN)
+        # It was noted when the file was opened; somebody has said it since.
+        settled = (UNIT_UNKNOWN,) if is_known else ()
+        return tuple(note for note in (*found, *notes) if note not in settled)
 
     def set_modality(self, modality: Modality | None) -> None:
         """Confirm or correct what kind of recording is selected."""

@@ -20,7 +20,6 @@ version = release = napari_qpm.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-suppress_warnings = ["toc.not_included"]
 
 # `Name` in docstrings is a Python name; those outside this package stay plain text.
 default_role = "py:obj"

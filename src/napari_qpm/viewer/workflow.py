@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_qpm.acquisition import Acquisition, Modality
+from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, FinishReason, Job, ReportProgress, Status
 from napari_qpm.viewer.adoption import adopt

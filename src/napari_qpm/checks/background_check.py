@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_qpm.checks.verdict import Check, Verdict, grade
-from napari_qpm.retrieval.background import background_mode, fit_wrapped_slopes
+from napari_qpm.retrieval.background import (
+    background_mode,
+    fit_wrapped_slopes,
+    robust_deviation,
+)
 
 __all__ = ["FieldFindings", "background_check", "find_field"]
 
@@ -100,8 +104,7 @@ def find_field(
             empty = _near_mode(sample - plane.surface(fitted), finite)
             fitted = plane.fit(sample, empty)
     flat = sample - plane.surface(fitted)
-    inside = flat[empty]
-    noise = 1.4826 * float(np.median(np.abs(inside - np.median(inside))))
+    noise = robust_deviation(flat[empty])
     return FieldFindings(
         level_rad=float(fitted[0]),
         slope_rad=2 * float(abs(fitted[1]) + abs(fitted[2])),

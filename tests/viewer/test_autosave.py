@@ -193,9 +193,9 @@ def test_cells_of_another_size_are_not_overwritten(session, reopened, tmp_path):
     session.draw(0)
     wait_for(lambda: 0 in kept(tmp_path))
     (found,) = corrections_of(make_recording(), tmp_path)
-    found.describe(make_recording(), (3, 8, 8))
+    found.describe(make_recording(), (3, 8, 8), frozenset())
     session.close()
-    found.describe(make_recording(), (3, 8, 8))
+    found.describe(make_recording(), (3, 8, 8), frozenset())
 
     after = reopened().segment()
     before = np.array(after.cells.data)
@@ -257,3 +257,50 @@ def test_closed_autosave_leaves_nothing_behind(session):
 
     assert len(session.cells.events.paint.callbacks) == strokes - 1
     assert len(session.cells.events.set_data.callbacks) == drawn - 1
+
+
+def test_done_frames_are_kept_with_their_cells_and_come_back(
+    session, reopened, tmp_path, mailbox
+):
+    session.workflow.field.annotate([1])
+    session.workflow.changed.emit()
+    wait_for(lambda: 1 in kept(tmp_path))
+    assert np.array_equal(kept(tmp_path)[1], session.cells.data[1])
+
+    after = reopened()
+    assert "1 of them marked as done" in after.autosave.sentence()
+    after.segment()
+    after.autosave.restore()
+    mailbox.follow(after.workflow)
+
+    assert after.workflow.field.annotated_frames == {1}
+    (found,) = [
+        one for one in corrections_of(make_recording(), tmp_path) if one.about()["done"]
+    ]
+    assert found.frames == [1]
+
+
+def test_a_mark_that_was_taken_back_is_so_on_disk(session, tmp_path):
+    session.workflow.field.annotate([1, 2])
+    session.workflow.changed.emit()
+    wait_for(lambda: set(kept(tmp_path)) == {1, 2})
+
+    session.workflow.field.annotated_frames -= {2}
+    session.workflow.changed.emit()
+
+    (found,) = corrections_of(make_recording(), tmp_path)
+    wait_for(lambda: found.about()["done"] == {1})
+
+
+def test_an_export_keeps_which_frames_are_done(session, tmp_path, mailbox):
+    session.workflow.field.annotate([0])
+    session.workflow.changed.emit()
+    wait_for(lambda: 0 in kept(tmp_path))
+    session.workflow.run(StepName.MEASURE)
+    mailbox.follow(session.workflow)
+
+    session.workflow.export_table(tmp_path / "out" / "cells")
+    mailbox.follow(session.workflow)
+
+    (found,) = corrections_of(make_recording(), tmp_path)
+    assert found.about()["done"] == {0}

@@ -38,3 +38,25 @@ def test_edit_tools_come_with_the_cells_and_one_is_chosen_at_a_time(
     cells = viewer.layers["dish cells"]
     assert str(cells.mode) == "paint"
     assert f"Paint cell {cells.selected_label}" in dock.labels.hint.text()
+
+
+def test_a_done_frame_shows_it_is_done(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy()
+    show_recording(viewer, make_recording())
+    dock = QPMDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    box = dock.annotation
+    assert box.isHidden()
+    for step in (StepName.RETRIEVE, StepName.SEGMENT):
+        dock.steps[step].button.click()
+        wait_for_job(qtbot, dock)
+    assert not box.isHidden()
+    assert "Shift+E" in box.done.toolTip()
+
+    dock.workflow.show_frame(1)
+    box.done.click()
+    assert (box.done.text(), box.done.isChecked()) == ("✓  Frame is done", True)
+    assert box.count.text() == "1 of 3 frames done"
+
+    dock.workflow.show_frame(2)
+    assert (box.done.text(), box.done.isChecked()) == ("Mark frame as done", False)

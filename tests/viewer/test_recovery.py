@@ -16,7 +16,7 @@ LABELS = np.arange(12, dtype=np.int32).reshape(3, 4)
 def kept(tmp_path):
     made = new_corrections(make_recording(), tmp_path)
     made.save(2, LABELS)
-    made.describe(make_recording(), (3, 3, 4))
+    made.describe(make_recording(), (3, 3, 4), frozenset({1}))
     return made
 
 
@@ -25,6 +25,7 @@ def test_corrections_are_found_by_their_recording(kept, tmp_path):
 
     assert found == kept
     assert found.about()["shape"] == (3, 3, 4)
+    assert found.about()["done"] == {1}
     ((t, labels),) = found.read()
     assert t == 2
     assert np.array_equal(labels, LABELS)

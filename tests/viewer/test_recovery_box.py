@@ -21,7 +21,7 @@ def test_kept_corrections_are_offered_and_restored_by_a_button(
     labels = np.zeros(recording.shape[-2:], np.int32)
     labels[2:6, 2:6] = 33
     kept.save(1, labels)
-    kept.describe(recording, (3, *labels.shape))
+    kept.describe(recording, (3, *labels.shape), frozenset({1}))
     viewer = make_napari_viewer_proxy()
     show_recording(viewer, recording)
     dock = QPMDock(viewer)

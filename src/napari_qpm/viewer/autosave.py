@@ -52,8 +52,10 @@ class _Saved:
         self.acquisition = acquisition
         self.corrections = corrections
         self.touched: set[int] = set()
+        self.done: frozenset[int] = frozenset()
         self.is_changed = False
         self._digests: dict[int, int] = {}
+        self._described: frozenset[int] = frozenset()
         self._lock = threading.Lock()
 
     def write(self) -> None:
@@ -63,17 +65,19 @@ class _Saved:
             if layer is None or not self.is_changed:
                 return
             self.is_changed = False
-            data, wrote = layer.data, False
+            data, done = layer.data, self.done
+            is_news = done != self._described
             for t in sorted(self.touched):
                 labels = np.ascontiguousarray(data if data.ndim == 2 else data[t])
                 digest = zlib.crc32(labels.data)
                 if self._digests.get(t) != digest:
                     self.corrections.save(t, labels)
                     self._digests[t] = digest
-                    wrote = True
-            if wrote:
+                    is_news = True
+            if is_news:
                 shape = tuple(int(n) for n in data.shape)
-                self.corrections.describe(self.acquisition, shape)
+                self.corrections.describe(self.acquisition, shape, done)
+                self._described = done
 
     def forget(self) -> None:
         """Remove what is on disk; the next edit saves all corrected frames anew."""
@@ -157,7 +161,9 @@ class Autosave:
             return self._failure or self.problem
         n = len(self.offer.frames)
         frames = "a frame" if n == 1 else f"{n} frames"
-        text = f"Your corrections of {frames} from {self.offer.when()} were kept."
+        text = f"Your corrections of {frames} from {self.offer.when()} were kept"
+        n_done = len(self.offer.about()["done"])
+        text += f", {n_done} of them marked as done." if n_done else "."
         return f"{text} {self.obstacle()}".rstrip()
 
     def obstacle(self) -> str:
@@ -179,10 +185,10 @@ class Autosave:
 
     def restore(self) -> None:
         """Write the kept frames into the cells, as one step that can be undone."""
-        cells, offer = self._cells(), self.offer
-        if cells is None or offer is None or self.obstacle():
+        field, cells, offer = self._workflow.field, self._cells(), self.offer
+        if field is None or cells is None or offer is None or self.obstacle():
             return
-        self._workflow.start(self._restoring(cells, offer))
+        self._workflow.start(self._restoring(field, cells, offer))
 
     def dismiss(self) -> None:
         """Delete what could be restored."""
@@ -190,8 +196,8 @@ class Autosave:
             self.offer.remove()
         self._look_again()
 
-    def _restoring(self, cells: Any, offer: Corrections) -> Task:
-        data = cells.data
+    def _restoring(self, field: FieldOfView, cells: Any, offer: Corrections) -> Task:
+        data, done = cells.data, offer.about()["done"]
         shape = tuple(data.shape[-2:])
         n_frames = 1 if data.ndim == 2 else int(data.shape[0])
 
@@ -220,10 +226,11 @@ class Autosave:
             where, values = result
             if where[0].size:
                 cells.data_setitem(where, values.astype(data.dtype))
+            field.annotate(done)
             saved = self._saved.get(cells)
             if saved is not None:
                 saved.touched |= set(offer.frames)
-                saved.is_changed = True
+                saved.done, saved.is_changed = field.annotated_frames, True
                 # On disk under the new name before the old one goes.
                 self._write((saved,), CancelToken())
             if not self._failure:
@@ -253,6 +260,8 @@ class Autosave:
             self._saved[cells] = _Saved(cells, field.acquisition, corrections)
             cells.events.paint.connect(self._on_paint)
             cells.events.set_data.connect(self._on_drawn)
+        if field is not None and cells is not None:
+            self._save_marks(field, self._saved[cells])
         if field is not None and (self._asked is None or self._asked() is not field):
             self._asked = weakref.ref(field)
             self._find_offer(field)
@@ -287,6 +296,13 @@ class Autosave:
         saved.touched |= frames
         self._ask(saved)
 
+    def _save_marks(self, field: FieldOfView, saved: _Saved) -> None:
+        """Save which frames are done, and their cells even if none was corrected."""
+        if saved.done != field.annotated_frames:
+            saved.done = field.annotated_frames
+            saved.touched |= saved.done
+            self._ask(saved)
+
     def _on_drawn(self, event: Any) -> None:
         """Save again after an undo, which only redraws the layer."""
         saved = self._saved.get(event.source)
@@ -309,8 +325,9 @@ class Autosave:
                 self._post(self.changed.emit)
 
     def _on_finished(self, title: str, status: Status) -> None:
-        """Forget what was exported: the labels lie beside the table."""
+        """Forget what was exported, unless it tells more than the labels do."""
         cells = self._cells()
         is_export = title == "Export table" and status.reason is FinishReason.COMPLETED
-        if is_export and cells is not None and cells in self._saved:
-            self._saved[cells].forget()
+        saved = None if cells is None else self._saved.get(cells)
+        if is_export and saved is not None and not saved.done:
+            saved.forget()

@@ -27,8 +27,10 @@ from napari_qpm.jobs import FinishReason, Status
 from napari_qpm.viewer import warmup
 from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.angles import Angles
+from napari_qpm.viewer.annotation_box import AnnotationBox
 from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.bridge import GuiThread
+from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
 from napari_qpm.viewer.label_box import LabelBox
@@ -116,6 +118,8 @@ class QPMDock(QWidget):
         self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
+        self.done_frames = DoneFrames(workflow, self.label_tools)
+        self.annotation = AnnotationBox(self.done_frames)
         self.autosave = Autosave(workflow, post=self._gui.post)
         self.keys = LayerKeys(
             workflow,
@@ -124,6 +128,7 @@ class QPMDock(QWidget):
                 Act.SEGMENT: lambda: self.run_step(StepName.SEGMENT),
                 Act.MEASURE: lambda: self.run_step(StepName.MEASURE),
                 Act.FOLLOW: self.toggle_following,
+                Act.DONE: self.done_frames.toggle,
             },
         )
         self.recovery = RecoveryBox(self.autosave)
@@ -162,6 +167,7 @@ class QPMDock(QWidget):
                 inner.addWidget(self.learned)
             if box.step is StepName.SEGMENT:
                 inner.addWidget(self.labels)
+                inner.addWidget(self.annotation)
                 inner.addWidget(self.recovery)
         inner.addWidget(self.following)
         inner.addWidget(self.table)
@@ -207,6 +213,8 @@ class QPMDock(QWidget):
         self.preview.close()
         self.recovery.close_connections()
         self.autosave.close()
+        self.annotation.close_connections()
+        self.done_frames.close()
         self.labels.close_connections()
         self.label_tools.close()
         self.table.close_connections()

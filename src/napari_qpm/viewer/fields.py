@@ -7,6 +7,7 @@ are held weakly, so that deleting one in napari frees it.
 
 import uuid
 import weakref
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ class FieldOfView:
         The recording.
     is_adopted
         Whether the recording's layer was made by the user or another plugin.
+
+    Attributes
+    ----------
+    annotated_frames
+        Frames that the user marked as done: what is no cell in them is background.
     """
 
     def __init__(self, acquisition: Acquisition, *, is_adopted: bool = False):
@@ -83,6 +89,7 @@ class FieldOfView:
         self.recalled: Recalled | None = None
         self.recalled_for: Modality | None = None
         self.is_corrected = False
+        self.annotated_frames: frozenset[int] = frozenset()
         self.is_outdated = False
         self.phase_map: PhaseMap | None = None
         self.checked: CheckedFrame | None = None
@@ -123,11 +130,17 @@ class FieldOfView:
             self.phase_map, self.checked, self.is_outdated = None, None, False
         if role is Role.CELLS:
             self.cells_step, self.outlines = None, {}
+            self.annotated_frames = frozenset()
 
     def mark_corrected(self) -> None:
         """Remember that the user corrected the cells by hand; nothing replaces them."""
         self.is_corrected = True
         self.table = None
+
+    def annotate(self, frames: Iterable[int]) -> None:
+        """Mark frames as done: their cells are the user's now."""
+        self.annotated_frames |= frozenset(frames)
+        self.is_corrected |= bool(self.annotated_frames)
 
     def role_of(self, layer: "Layer") -> Role | None:
         """Return what `layer` shows of this field."""

@@ -51,7 +51,7 @@ class Corrections:
     folder: Path
 
     def about(self) -> dict[str, Any]:
-        """Return ``recording``, ``shape`` ``(T, Y, X)`` of the labels, ``saved`` [s].
+        """Return ``recording``, ``shape`` ``(T, Y, X)``, ``saved`` [s] and ``done``.
 
         Raises
         ------
@@ -66,6 +66,7 @@ class Corrections:
                 "recording": str(about["recording"]),
                 "shape": tuple(int(n) for n in about["shape"]),
                 "saved": float(about["saved"]),
+                "done": frozenset(int(t) for t in about.get("done", ())),
             }
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise FileFormatError(
@@ -85,8 +86,10 @@ class Corrections:
         is_today = saved.date() == datetime.now().astimezone().date()
         return saved.strftime("%H:%M" if is_today else "%d %B, %H:%M")
 
-    def describe(self, acquisition: Acquisition, shape: tuple[int, ...]) -> None:
-        """Write whose corrections these are.
+    def describe(
+        self, acquisition: Acquisition, shape: tuple[int, ...], done: frozenset[int]
+    ) -> None:
+        """Write whose corrections these are, and which frames are marked as done.
 
         Raises
         ------
@@ -98,6 +101,7 @@ class Corrections:
             "recording": _name(acquisition),
             "shape": list(shape),
             "saved": time.time(),
+            "done": sorted(done),
         }
         write_atomically(self.folder / ABOUT, json.dumps(about).encode())
 

@@ -100,6 +100,8 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
     if layer is not None and not frames >= known and _can_join(field, layer, result):
         field.outlines |= result.outlines
         field.done[Role.CELLS] = known | frames
+        # Made anew by an engine, they are not the user's any more.
+        field.annotated_frames -= frames
         _update_frames(field, layer, labels, frames)
         layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
         return

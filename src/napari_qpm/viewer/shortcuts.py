@@ -21,6 +21,8 @@ class Act(StrEnum):
     """Measure cells."""
     FOLLOW = "follow"
     """Let phase and cells follow the slider, or not."""
+    DONE = "done"
+    """Mark the frame as done, or not."""
     MERGE = "merge"
     """Choose the tool that merges cells."""
     SPLIT = "split"
@@ -62,6 +64,7 @@ SHORTCUTS = {
     Act.SEGMENT: Shortcut("Shift-C", "Segment cells"),
     Act.MEASURE: Shortcut("Shift-T", "Measure cells and show the table"),
     Act.FOLLOW: Shortcut("Shift-F", "Follow the slider, or stop following"),
+    Act.DONE: Shortcut("Shift-E", "Mark the frame as done, or as not done"),
     Act.MERGE: Shortcut("Shift-M", "Merge cells by clicks", is_for_cells=True),
     Act.SPLIT: Shortcut("Shift-S", "Split a cell", is_for_cells=True),
     Act.DELETE: Shortcut("Shift-D", "Delete cells by clicks", is_for_cells=True),

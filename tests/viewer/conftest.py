@@ -83,6 +83,12 @@ def show_recording(viewer: Any, acquisition: Acquisition) -> Any:
     return viewer.add_image(data, **keywords)
 
 
+def paint(layer: Any, t: int, rows: slice, columns: slice, label: int) -> None:
+    """Write a label into a block of one frame, as a stroke that can be undone."""
+    y, x = (places.ravel() for places in np.mgrid[rows, columns])
+    layer.data_setitem((np.full_like(y, t), y, x), label)
+
+
 class Mailbox:
     """Calls that a job posts, run by the test when it wants to."""
 

@@ -5,12 +5,13 @@ import time
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from tests.viewer.conftest import make_recording, show_recording
+from tests.viewer.conftest import make_recording, paint, show_recording
 
 from napari_qpm.errors import OutputError
 from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.fields import Role
 from napari_qpm.viewer.recovery import Corrections, corrections_of
+from napari_qpm.viewer.results import show_no_cells
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.workflow import Workflow
 
@@ -304,3 +305,36 @@ def test_an_export_keeps_which_frames_are_done(session, tmp_path, mailbox):
 
     (found,) = corrections_of(make_recording(), tmp_path)
     assert found.about()["done"] == {0}
+
+
+def test_where_there_is_no_cell_is_kept_and_comes_back(
+    session, reopened, tmp_path, mailbox
+):
+    layer = show_no_cells(
+        session.viewer, session.workflow.field, session.cells.data.shape
+    )
+    paint(layer, 1, slice(0, 3), slice(0, 3), 1)
+    wait_for(lambda: 1 in kept(tmp_path))
+
+    after = reopened().segment()
+    after.autosave.restore()
+    mailbox.follow(after.workflow)
+
+    restored = after.workflow.field.layer(Role.NO_CELLS)
+    assert np.array_equal(restored.data, layer.data)
+    (new,) = [
+        one
+        for one in corrections_of(make_recording(), tmp_path)
+        if dict(one.read_no_cells())
+    ]
+    assert np.array_equal(dict(new.read_no_cells())[1], layer.data[1])
+
+
+def test_closed_autosave_leaves_the_layer_of_no_cells_alone(session):
+    shape = session.cells.data.shape
+    layer = show_no_cells(session.viewer, session.workflow.field, shape)
+    strokes = len(layer.events.paint.callbacks)
+
+    session.autosave.close()
+
+    assert len(layer.events.paint.callbacks) == strokes - 1

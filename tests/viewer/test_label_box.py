@@ -58,5 +58,11 @@ def test_a_done_frame_shows_it_is_done(make_napari_viewer_proxy, qtbot):
     assert (box.done.text(), box.done.isChecked()) == ("✓  Frame is done", True)
     assert box.count.text() == "1 of 3 frames done"
 
+    box.no_cell.click()
+    assert box.no_cell.isChecked()
+    assert "Paint where there is no cell" in box.hint.text()
+    box.no_cell.click()
+    assert (box.no_cell.isChecked(), box.hint.isHidden()) == (False, True)
+
     dock.workflow.show_frame(2)
     assert (box.done.text(), box.done.isChecked()) == ("Mark frame as done", False)

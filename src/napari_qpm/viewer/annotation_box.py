@@ -1,8 +1,9 @@
-"""Below the tools for cells: mark the shown frame as done, and see how many are."""
+"""Below the tools for cells: what is no cell, and which frames are done."""
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_qpm.viewer.done_frames import DoneFrames
+from napari_qpm.viewer.no_cell_brush import NoCellBrush
 from napari_qpm.viewer.shortcuts import Act, tooltip
 
 __all__ = ["AnnotationBox"]
@@ -15,39 +16,62 @@ DONE_TOOLTIP = (
 )
 
 
+NO_CELL_TOOLTIP = (
+    "Paint where there is no cell, in a frame of which you outline only some cells: a "
+    "network learns nothing from what is left blank."
+)
+
+
 class AnnotationBox(QWidget):
-    """A button that stays pressed while a done frame is shown, and a count.
+    """A brush for what is no cell, and a button for frames that are done.
 
     Parameters
     ----------
     done
-        The view-model.
+        Which frames are done.
+    no_cell
+        The brush.
     """
 
-    def __init__(self, done: DoneFrames, parent: QWidget | None = None):
+    def __init__(
+        self, done: DoneFrames, no_cell: NoCellBrush, parent: QWidget | None = None
+    ):
         super().__init__(parent)
-        self._done = done
+        self._done, self._no_cell = done, no_cell
         self.done = QPushButton()
         self.done.setObjectName("done_button")
         self.done.setCheckable(True)
         self.count = QLabel()
         self.count.setObjectName("done_count")
-        layout = QHBoxLayout(self)
+        self.no_cell = QPushButton("No cell here")
+        self.no_cell.setObjectName("no_cell_button")
+        self.no_cell.setCheckable(True)
+        self.hint = QLabel()
+        self.hint.setObjectName("no_cell_hint")
+        self.hint.setWordWrap(True)
+        row = QHBoxLayout()
+        for widget in (self.no_cell, self.done, self.count):
+            row.addWidget(widget)
+        row.addStretch()
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.done)
-        layout.addWidget(self.count)
-        layout.addStretch()
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.hint)
         self.done.clicked.connect(done.toggle)
+        self.no_cell.clicked.connect(no_cell.toggle)
         done.changed.connect(self.refresh)
+        no_cell.changed.connect(self.refresh)
         self.refresh()
 
     def close_connections(self) -> None:
-        """Let go of the view-model."""
+        """Let go of the view-models."""
         self._done.changed.disconnect(self.refresh)
+        self._no_cell.changed.disconnect(self.refresh)
 
     def refresh(self) -> None:
-        """Show whether the frame in view is done."""
-        done = self._done
+        """Show whether the frame in view is done, and what the brush does."""
+        done, no_cell = self._done, self._no_cell
         obstacle = done.obstacle()
         self.setVisible(done.is_offered)
         self.done.setEnabled(obstacle is None)
@@ -55,3 +79,8 @@ class AnnotationBox(QWidget):
         self.done.setText(MARKED if done.is_shown_done else MARK)
         self.done.setToolTip(obstacle or tooltip(DONE_TOOLTIP, Act.DONE))
         self.count.setText(done.sentence())
+        self.no_cell.setEnabled(obstacle is None)
+        self.no_cell.setChecked(no_cell.is_chosen)
+        self.no_cell.setToolTip(obstacle or tooltip(NO_CELL_TOOLTIP, Act.NO_CELL))
+        self.hint.setText(no_cell.hint)
+        self.hint.setVisible(bool(no_cell.hint))

@@ -22,7 +22,7 @@ from napari_qpm.viewer.recovery import (
     recovery_folder,
 )
 from napari_qpm.viewer.relay import Post, call_now
-from napari_qpm.viewer.results import present
+from napari_qpm.viewer.results import present, show_no_cells
 from napari_qpm.viewer.tasks import Task
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class _Saved:
 
     def __init__(self, layer: Any, acquisition: Acquisition, corrections: Corrections):
         self.layer = weakref.ref(layer)
+        self.no_cells: weakref.ref[Any] | None = None
         self.acquisition = acquisition
         self.corrections = corrections
         self.touched: set[int] = set()
@@ -57,6 +58,11 @@ class _Saved:
         self._digests: dict[int, int] = {}
         self._described: frozenset[int] = frozenset()
         self._lock = threading.Lock()
+
+    @property
+    def is_more_than_labels(self) -> bool:
+        """Whether an export of the labels would leave something out."""
+        return bool(self.done) or self.no_cells is not None
 
     def write(self) -> None:
         """Write the frames that differ from what is on disk."""
@@ -69,15 +75,27 @@ class _Saved:
             is_news = done != self._described
             for t in sorted(self.touched):
                 labels = np.ascontiguousarray(data if data.ndim == 2 else data[t])
+                no_cells = self._no_cells(t, labels.shape)
                 digest = zlib.crc32(labels.data)
+                if no_cells is not None:
+                    digest = zlib.crc32(no_cells.data, digest)
                 if self._digests.get(t) != digest:
                     self.corrections.save(t, labels)
+                    if no_cells is not None:
+                        self.corrections.save_no_cells(t, no_cells)
                     self._digests[t] = digest
                     is_news = True
             if is_news:
                 shape = tuple(int(n) for n in data.shape)
                 self.corrections.describe(self.acquisition, shape, done)
                 self._described = done
+
+    def _no_cells(self, t: int, shape: tuple[int, ...]) -> Any:
+        """Return where a frame has no cell, if the user said so."""
+        layer = None if self.no_cells is None else self.no_cells()
+        if layer is None or layer.data.shape[-2:] != shape:
+            return None
+        return np.ascontiguousarray(layer.data[t])
 
     def forget(self) -> None:
         """Remove what is on disk; the next edit saves all corrected frames anew."""
@@ -198,15 +216,14 @@ class Autosave:
 
     def _restoring(self, field: FieldOfView, cells: Any, offer: Corrections) -> Task:
         data, done = cells.data, offer.about()["done"]
-        shape = tuple(data.shape[-2:])
-        n_frames = 1 if data.ndim == 2 else int(data.shape[0])
+        shape = (1, *data.shape)[-3:]
 
         def work(token: CancelToken, report: ReportProgress) -> Any:
             places: list[Any] = []
             values: list[Any] = []
             for t, labels in offer.read():
                 token.raise_if_cancelled()
-                if t >= n_frames or labels.shape != shape:
+                if t >= shape[0] or labels.shape != shape[1:]:
                     raise FileFormatError(
                         f"Frame {t} of the saved corrections in {offer.folder} has "
                         f"shape {labels.shape}, which does not fit these cells. "
@@ -217,18 +234,22 @@ class Autosave:
                 first = (np.full_like(pixels[0], t),) if data.ndim == 3 else ()
                 places.append((*first, *pixels))
                 values.append(labels[pixels])
-            joined = tuple(np.concatenate(axis) for axis in zip(*places, strict=True))
-            return joined, np.concatenate(values)
+            empty = [_where(t, mask) for t, mask in offer.read_no_cells()]
+            return _joined(places), np.concatenate(values), _joined(empty)
 
         def commit(result: Any) -> str:
             if cells.data is not data:
                 return "The cells changed meanwhile: restore again."
-            where, values = result
-            if where[0].size:
+            where, values, empty = result
+            if where is not None:
                 cells.data_setitem(where, values.astype(data.dtype))
+            if empty is not None:
+                no_cells = show_no_cells(self._workflow.viewer, field, shape)
+                no_cells.data_setitem(empty, 1)
             field.annotate(done)
             saved = self._saved.get(cells)
             if saved is not None:
+                self._watch_no_cells(field, saved)
                 saved.touched |= set(offer.frames)
                 saved.done, saved.is_changed = field.annotated_frames, True
                 # On disk under the new name before the old one goes.
@@ -261,6 +282,7 @@ class Autosave:
             cells.events.paint.connect(self._on_paint)
             cells.events.set_data.connect(self._on_drawn)
         if field is not None and cells is not None:
+            self._watch_no_cells(field, self._saved[cells])
             self._save_marks(field, self._saved[cells])
         if field is not None and (self._asked is None or self._asked() is not field):
             self._asked = weakref.ref(field)
@@ -296,6 +318,16 @@ class Autosave:
         saved.touched |= frames
         self._ask(saved)
 
+    def _watch_no_cells(self, field: FieldOfView, saved: _Saved) -> None:
+        """Save what the user says of places without cells along with the cells."""
+        layer = present(self._workflow.viewer, field, Role.NO_CELLS)
+        if layer is None or self._saved.get(layer) is saved:
+            return
+        if layer not in self._saved:
+            layer.events.paint.connect(self._on_paint)
+            layer.events.set_data.connect(self._on_drawn)
+        self._saved[layer], saved.no_cells = saved, weakref.ref(layer)
+
     def _save_marks(self, field: FieldOfView, saved: _Saved) -> None:
         """Save which frames are done, and their cells even if none was corrected."""
         if saved.done != field.annotated_frames:
@@ -329,5 +361,18 @@ class Autosave:
         cells = self._cells()
         is_export = title == "Export table" and status.reason is FinishReason.COMPLETED
         saved = None if cells is None else self._saved.get(cells)
-        if is_export and saved is not None and not saved.done:
+        if is_export and saved is not None and not saved.is_more_than_labels:
             saved.forget()
+
+
+def _where(t: int, mask: Any) -> Any:
+    """Return the pixels of a mask ``(Y, X)`` of frame `t`, as ``(t, y, x)``."""
+    rows, columns = np.nonzero(mask)
+    return np.full_like(rows, t), rows, columns
+
+
+def _joined(places: list[Any]) -> Any:
+    """Return pixels of several frames as one index; `None` where there are none."""
+    if not any(place[0].size for place in places):
+        return None
+    return tuple(np.concatenate(axis) for axis in zip(*places, strict=True))

@@ -39,6 +39,7 @@ from napari_qpm.viewer.launch import add_recordings
 from napari_qpm.viewer.layer_keys import LayerKeys
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
+from napari_qpm.viewer.no_cell_brush import NoCellBrush
 from napari_qpm.viewer.phase_tools import PhaseTools
 from napari_qpm.viewer.preferences import (
     Preferences,
@@ -119,7 +120,8 @@ class QPMDock(QWidget):
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
         self.done_frames = DoneFrames(workflow, self.label_tools)
-        self.annotation = AnnotationBox(self.done_frames)
+        self.no_cell_brush = NoCellBrush(workflow, self.label_tools)
+        self.annotation = AnnotationBox(self.done_frames, self.no_cell_brush)
         self.autosave = Autosave(workflow, post=self._gui.post)
         self.keys = LayerKeys(
             workflow,
@@ -129,6 +131,7 @@ class QPMDock(QWidget):
                 Act.MEASURE: lambda: self.run_step(StepName.MEASURE),
                 Act.FOLLOW: self.toggle_following,
                 Act.DONE: self.done_frames.toggle,
+                Act.NO_CELL: self.no_cell_brush.toggle,
             },
         )
         self.recovery = RecoveryBox(self.autosave)
@@ -214,6 +217,7 @@ class QPMDock(QWidget):
         self.recovery.close_connections()
         self.autosave.close()
         self.annotation.close_connections()
+        self.no_cell_brush.close()
         self.done_frames.close()
         self.labels.close_connections()
         self.label_tools.close()

@@ -47,6 +47,8 @@ class Role(StrEnum):
     """Phase that we retrieved."""
     CELLS = "cells"
     """Labels that we made, and the user may have corrected."""
+    NO_CELLS = "no cells"
+    """Where the user says that there is no cell, in frames that are not done."""
     TRACKS = "tracks"
     """Ways of the cells over time, with their lineage."""
     DRAWINGS = "drawings"

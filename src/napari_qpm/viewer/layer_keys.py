@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerKeys"]
 
-OURS = (Role.RECORDING, Role.PHASE, Role.CELLS)
+OURS = (Role.RECORDING, Role.PHASE, Role.CELLS, Role.NO_CELLS)
 
 
 class LayerKeys:

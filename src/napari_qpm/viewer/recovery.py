@@ -29,6 +29,7 @@ __all__ = ["Corrections", "corrections_of", "new_corrections", "recovery_folder"
 ABOUT = "about.json"
 FORMAT = "napari-qpm corrections 1"
 KEY_LENGTH = 16
+NO_CELLS = "-no-cells"
 
 
 def recovery_folder() -> Path:
@@ -113,9 +114,22 @@ class Corrections:
         OutputError
             The disk is full or read-only.
         """
+        self._write(f"{t:06d}.npz", labels)
+
+    def save_no_cells(self, t: int, mask: NDArray[np.integer]) -> None:
+        """Write where a frame has no cell, ``(Y, X)``, not 0 there.
+
+        Raises
+        ------
+        OutputError
+            The disk is full or read-only.
+        """
+        self._write(f"{t:06d}{NO_CELLS}.npz", mask)
+
+    def _write(self, name: str, labels: NDArray[np.integer]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, labels=labels)
-        write_atomically(self.folder / f"{t:06d}.npz", content.getvalue())
+        write_atomically(self.folder / name, content.getvalue())
 
     def read(self) -> Iterator[tuple[int, NDArray[np.integer]]]:
         """Yield the number and labels ``(Y, X)`` of every frame.
@@ -126,22 +140,20 @@ class Corrections:
             A file is damaged.
         """
         for t in self.frames:
-            path = self.folder / f"{t:06d}.npz"
-            try:
-                # Opened here, so that a damaged file is closed, too.
-                with (
-                    path.open("rb") as stream,
-                    np.load(stream, allow_pickle=False) as file,
-                ):
-                    labels = file["labels"]
-                if labels.ndim != 2 or labels.dtype.kind not in "iu":
-                    raise ValueError(f"it holds {labels.dtype} {labels.shape}")
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as bad:
-                raise FileFormatError(
-                    f"The saved corrections of frame {t} cannot be read: {path} is "
-                    f"damaged ({bad}). It is left as it is."
-                ) from bad
-            yield t, labels
+            yield t, _read(self.folder / f"{t:06d}.npz", t)
+
+    def read_no_cells(self) -> Iterator[tuple[int, NDArray[np.integer]]]:
+        """Yield number and mask ``(Y, X)`` of the frames where it says something.
+
+        Raises
+        ------
+        FileFormatError
+            A file is damaged.
+        """
+        for t in self.frames:
+            path = self.folder / f"{t:06d}{NO_CELLS}.npz"
+            if path.exists():
+                yield t, _read(path, t)
 
     def remove(self) -> None:
         """Delete them; what cannot be deleted stays."""
@@ -158,6 +170,24 @@ def corrections_of(acquisition: Acquisition, root: Path) -> list[Corrections]:
     folders = [path for path in root.glob(f"{_key(acquisition)}-*") if path.is_dir()]
     folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return [Corrections(path) for path in folders]
+
+
+def _read(path: Path, t: int) -> NDArray[np.integer]:
+    try:
+        # Opened here, so that a damaged file is closed, too.
+        with (
+            path.open("rb") as stream,
+            np.load(stream, allow_pickle=False) as file,
+        ):
+            labels: NDArray[np.integer] = file["labels"]
+        if labels.ndim != 2 or labels.dtype.kind not in "iu":
+            raise ValueError(f"it holds {labels.dtype} {labels.shape}")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as bad:
+        raise FileFormatError(
+            f"The saved corrections of frame {t} cannot be read: {path} is damaged "
+            f"({bad}). It is left as it is."
+        ) from bad
+    return labels
 
 
 def _key(acquisition: Acquisition) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role, unwrap
-from napari_qpm.viewer.frames import FrameLabels, FramePhase
+from napari_qpm.viewer.frames import FrameLabels, FramePhase, allocate
 from napari_qpm.viewer.layers import geometry_of, layer_name, phase_limits
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "outline_width",
     "present",
     "show_cells",
+    "show_no_cells",
     "show_phase",
 ]
 
@@ -31,6 +32,8 @@ FRAME_PX_PER_OUTLINE_PX = 250
 THICKEST_OUTLINE_PX = 4
 LOWEST_LUMINANCE = 0.35
 LOWEST_SATURATION = 0.4
+NO_CELLS_COLOR = "#7fb2ff"
+NO_CELLS_OPACITY = 0.35
 
 
 def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) -> None:
@@ -118,6 +121,34 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
     placed = cells_geometry(field)
     layer.scale, layer.translate = placed["scale"], placed["translate"]
     layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
+
+
+def show_no_cells(
+    viewer: "ViewerModel", field: FieldOfView, shape: tuple[int, int, int]
+) -> "Labels":
+    """Return the layer ``(T, Y, X)`` that says where there is no cell.
+
+    One of another shape, made for cells on another grid, is left aside.
+    """
+    from napari.utils.colormaps import DirectLabelColormap
+
+    layer = present(viewer, field, Role.NO_CELLS)
+    if layer is not None and tuple(layer.data.shape) == shape:
+        return layer
+    if layer is not None:
+        layer.name = f"{layer.name} (earlier)"
+        field.detach(Role.NO_CELLS)
+    data = allocate(shape, np.uint8, 0)
+    colors = {0: "transparent", None: NO_CELLS_COLOR}
+    return _add(
+        viewer,
+        field,
+        Role.NO_CELLS,
+        data,
+        **cells_geometry(field),
+        colormap=DirectLabelColormap(color_dict=colors),
+        opacity=NO_CELLS_OPACITY,
+    )
 
 
 def _can_join(field: FieldOfView, layer: "Labels", result: FrameLabels) -> bool:

@@ -310,6 +310,11 @@ class Acquisition:
             gaps["wavelength_nm"] = "optical path difference and dry mass"
         if self.modality is Modality.PHASE and unit in (None, PhaseUnit.UNKNOWN):
             gaps["phase_unit"] = "optical path difference and dry mass"
+        if self.modality in (Modality.THROUGH_FOCUS, Modality.CHROMATIC):
+            if instrument.focus_um is None:
+                gaps["focus_um"] = "phase from intensities"
+            if instrument.medium_index is None:
+                gaps["medium_index"] = "the scale of that phase"
         if self.n_frames > 1 and instrument.frame_interval_s is None:
             gaps["frame_interval_s"] = "times and rates"
         return gaps

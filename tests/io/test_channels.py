@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_qpm.acquisition import ArraySource, Modality
-from napari_qpm.errors import UnknownNameError
+from napari_qpm.acquisition import Acquisition, ArraySource, Modality
+from napari_qpm.errors import FileFormatError, UnknownNameError
 from napari_qpm.io import is_ours, open_acquisition
-from napari_qpm.io.channels import choose_channel
+from napari_qpm.io.channels import Channels, channels_of, choose_channel
+from napari_qpm.io.opening import open_channel
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def mixed(rng, make_hologram):
 
 def chosen(frames, names, wanted=None):
     notes = []
-    source, first = choose_channel(
+    source, first, _ = choose_channel(
         Path("a.tif"),
         ArraySource(frames),
         frames[0],
@@ -83,6 +84,42 @@ def test_the_channel_of_a_mixed_ome_tiff_is_found_and_can_be_named(tmp_path, mix
     assert is_ours(path)
     other = open_acquisition(path, channel="DAPI")
     np.testing.assert_array_equal(other.read(1)[0], mixed[1, 2])
+
+
+def test_the_history_says_which_channel_was_taken_and_another_can_be(tmp_path, mixed):
+    path = tmp_path / "mixed.ome.tif"
+    names = {"axes": "TCYX", "Channel": {"Name": ["GFP", "camera", "GFP"]}}
+    tifffile.imwrite(path, mixed, photometric="minisblack", metadata=names)
+    recording = open_acquisition(path)
+    # A name that is used twice tells nothing.
+    assert channels_of(recording) == Channels(("0", "camera", "2"), "camera")
+
+    other = open_channel(recording, "2")
+
+    assert channels_of(other) == Channels(("0", "camera", "2"), "2", is_stated=True)
+    # Nothing is recognised in fluorescence: the kind stays.
+    assert other.modality is Modality.OFF_AXIS
+    np.testing.assert_array_equal(other.read(1)[0], mixed[1, 2])
+    with pytest.raises(UnknownNameError, match="RFP"):
+        open_channel(recording, "RFP")
+
+
+def test_a_file_with_two_channels_of_fringes_is_ours_but_none_is_taken(
+    tmp_path, make_hologram
+):
+    both = np.stack([make_hologram(seed=k) for k in range(2)])[None]
+    np.save(tmp_path / "both.npy", both)
+    recording = open_acquisition(tmp_path / "both.npy")
+    assert channels_of(recording) == Channels(("0", "1"), None)
+    assert recording.shape[1] == 2
+    assert is_ours(tmp_path / "both.npy")
+
+
+def test_a_recording_in_no_file_has_no_other_channel(mixed):
+    recording = Acquisition.from_array(mixed[:, :1], name="loose")
+    assert channels_of(recording) is None
+    with pytest.raises(FileFormatError, match="'loose' is in no file"):
+        open_channel(recording, "GFP")
 
 
 def test_a_sidecar_names_the_channel(tmp_path, mixed):

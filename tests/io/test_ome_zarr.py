@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +185,18 @@ def test_a_frame_whose_chunk_is_lost_is_unfinished(path, phase):
     assert np.isnan(store.read_phase(1)).all()
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_frame_that_a_power_cut_left_half_is_unfinished(path, rng, level):
+    large = rng.random((2, 12, 600)).astype(np.float32)
+    fill(open_store(path, shape=large.shape), large)
+    chunk = path / str(level) / "c" / "1" / "0" / "0" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    store = open_store(path, shape=large.shape)
+    assert store.finished("phase") == {0}
+    store.write_phase(1, large[1], {})
+    assert open_store(path, shape=large.shape).finished("phase") == {0, 1}
+
+
 def test_a_kill_while_a_frame_is_rewritten_leaves_it_unfinished(
     path, phase, monkeypatch
 ):
@@ -193,7 +206,7 @@ def test_a_kill_while_a_frame_is_rewritten_leaves_it_unfinished(
     def killed(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_flush", killed)
+    monkeypatch.setattr(module.FrameLog, "finish", killed)
     with pytest.raises(KeyboardInterrupt):
         store.write_phase(1, phase[1] + 6, {"shifted": 1})
     monkeypatch.undo()
@@ -289,15 +302,18 @@ def test_a_full_disk_says_so_and_keeps_finished_frames(path, phase, monkeypatch)
     np.testing.assert_array_equal(again.read_phase(0), phase[0])
 
 
-def test_a_disk_that_fills_with_the_log_line_is_told(path, phase, monkeypatch):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+def test_a_disk_that_fills_with_the_log_line_is_told(path, phase):
     store = open_store(path)
-
-    def full(handle):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
+    log = path.parent / "phase.frames.jsonl"
+    kept = log.read_bytes()
+    log.unlink()
+    log.symlink_to("/dev/full")
     with pytest.raises(OutputError, match="disk is full"):
         store.write_phase(0, phase[0], {})
+    log.unlink()
+    log.write_bytes(kept)
+    assert open_store(path).finished("phase") == set()
 
 
 def test_a_read_only_folder_says_so(path, monkeypatch):

@@ -25,14 +25,14 @@ from napari_qpm.pipeline import run_pipeline
 recording, folder, kind, fatal, before_log = sys.argv[1:]
 finish, count = FrameLog.finish, 0
 
-def dying_finish(self, written, t, notes=None):
+def dying_finish(self, written, *rest):
     global count
     count += written == kind
     if count > int(fatal):
         if before_log == "after":
-            finish(self, written, t, notes)
+            finish(self, written, *rest)
         os.kill(os.getpid(), signal.SIGKILL)
-    finish(self, written, t, notes)
+    finish(self, written, *rest)
 
 FrameLog.finish = dying_finish
 run_pipeline(qpm.Pipeline(), qpm.open(recording), folder)

@@ -14,6 +14,7 @@ from tests.viewer.conftest import cells_phase, show_recording
 import napari_qpm as qpm
 from napari_qpm.specimens.samples import simulate
 from napari_qpm.viewer.angles import Angles
+from napari_qpm.viewer.channel_choice import ChannelChoice
 from napari_qpm.viewer.dock import MINIMUM_WIDTH
 from napari_qpm.viewer.recording_box import RecordingBox
 from napari_qpm.viewer.recording_facts import RecordingFacts
@@ -30,13 +31,16 @@ def box(workflow, mailbox, qtbot):
     """A Recording step without the rest of the dock."""
     facts = RecordingFacts(workflow, post=mailbox.post)
     angles = Angles(facts)
-    made = RecordingBox(facts, References(workflow, facts.memory), angles)
+    channels = ChannelChoice(facts)
+    references = References(workflow, facts.memory)
+    made = RecordingBox(facts, references, angles, channels)
     qtbot.addWidget(made)
     workflow.changed.connect(made.refresh)
     made.show()
     made.refresh()
     yield made
     workflow.changed.disconnect(made.refresh)
+    channels.close()
     angles.close()
     facts.close()
 
@@ -86,6 +90,11 @@ def drop(widget, content):
     widget.dropEvent(event)
 
 
+def type_numbers(box, text):
+    box.setText(text)
+    box.editingFinished.emit()
+
+
 def entries(box):
     """Return the texts that the menu of the reference offers, and the actions."""
     box.reference.fill_menu()
@@ -130,6 +139,96 @@ def test_what_the_folder_gave_is_said_and_undone(box, viewer, mailbox, holograms
     box.undo.click()
     assert box.wavelength.text() == "unknown"
     assert box.recalled_row.isHidden()
+
+
+def test_a_stack_becomes_planes_whose_places_are_typed(
+    box, viewer, workflow, mailbox, tmp_path
+):
+    for name in ("stack 1.npy", "stack 2.npy"):
+        np.save(tmp_path / name, cells_phase(5))
+    layer = open_file(viewer, mailbox, tmp_path / "stack 1.npy", "phase")
+    assert not box.focus.isVisible()
+
+    box.kind.setCurrentIndex(box.kind.findText("Through-focus stack"))
+    box.kind.activated.emit(box.kind.currentIndex())
+    assert workflow.acquisition.shape == (1, 5, *cells_phase(1).shape[1:])
+    assert layer.data.shape == (5, 1, *cells_phase(1).shape[1:])
+    assert box.focus.isVisible()
+    assert "the focus positions" in box.missing.text()
+    type_numbers(box.focus, "−4 to 4")
+    box.medium.setValue(1.337)
+
+    assert workflow.acquisition.instrument.focus_um == (-4, -2, 0, 2, 4)
+    assert box.focus.text() == "-4 to 4"
+    assert box.findChild(type(box.title), "focus_um_origin").text() == "yours"
+    assert "focus" not in box.missing.text()
+    type_numbers(box.focus, "1, 2")
+    assert "2 numbers for 5 images" in workflow.failure.message
+    assert box.focus.text() == "-4 to 4"
+
+    open_file(viewer, mailbox, tmp_path / "stack 2.npy", "through-focus")
+    assert workflow.acquisition.instrument.focus_um == (-4, -2, 0, 2, 4)
+    assert "the focus positions -4 to 4 µm" in box.recalled.text()
+    assert box.medium.value() == 1.337
+
+
+def test_phase_steps_are_typed_or_left_to_the_images(
+    box, viewer, workflow, mailbox, tmp_path
+):
+    np.save(tmp_path / "steps.npy", cells_phase(4))
+    open_file(viewer, mailbox, tmp_path / "steps.npy", "phase-shifting")
+    assert box.steps.placeholderText() == "found in the images"
+    type_numbers(box.steps, "0, 49, 107, 173")
+    assert workflow.acquisition.instrument.phase_steps_deg == (0, 49, 107, 173)
+    type_numbers(box.steps, "")
+    assert workflow.acquisition.instrument.phase_steps_deg is None
+
+
+def test_grey_pictures_that_napari_read_as_colours_are_steps(
+    box, viewer, workflow, mailbox
+):
+    grey = (20 * cells_phase(4)).astype(np.uint8)
+    viewer.add_image(np.repeat(grey[..., None], 3, axis=-1), rgb=True)
+    mailbox.follow(workflow)
+    assert workflow.acquisition.shape[:2] == (4, 1)
+    box.kind.setCurrentIndex(box.kind.findText("Phase-shifting interferograms"))
+    box.kind.activated.emit(box.kind.currentIndex())
+    np.testing.assert_array_equal(workflow.acquisition.read(0), grey)
+
+
+def test_the_channel_is_chosen_and_remembered_for_the_folder(
+    box, viewer, workflow, mailbox, holograms
+):
+    hologram = tifffile.imread(holograms / "cells 1.tif")
+    both = np.stack([hologram // 9, hologram])[None]
+    names = {"axes": "TCYX", "Channel": {"Name": ["one", "two"]}}
+    for name in ("mixed 1.ome.tif", "mixed 2.ome.tif"):
+        tifffile.imwrite(
+            holograms / name, both, photometric="minisblack", metadata=names
+        )
+    layer = open_file(viewer, mailbox, holograms / "mixed 1.ome.tif", None)
+    # Both look like holograms, so neither is taken.
+    assert [box.channel.itemText(i) for i in range(2)] == ["one", "two"]
+    assert box.channel.currentIndex() == -1
+    assert layer.data.shape == (2, 1, *SHAPE)
+
+    box.channel.setCurrentIndex(1)
+    box.channel.activated.emit(1)
+    mailbox.follow(workflow)
+    assert layer.data.shape == (1, *SHAPE)
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), hologram)
+    assert workflow.modality == "off-axis"
+    assert box.channel.currentText() == "two"
+
+    layer = open_file(viewer, mailbox, holograms / "mixed 2.ome.tif", None)
+    mailbox.follow(workflow)
+    assert box.channel.currentText() == "two"
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), hologram)
+
+    (holograms / "mixed 2.qpm.yaml").write_text("channel: one")
+    open_file(viewer, mailbox, holograms / "mixed 2.ome.tif", None)
+    mailbox.follow(workflow)
+    assert box.channel.currentText() == "one"
 
 
 def test_a_damaged_memory_is_told(box, viewer, mailbox, holograms, tmp_path):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 __all__ = [
+    "Channel",
     "Engine",
     "Inputs",
     "Json",
@@ -49,6 +50,14 @@ Reference = Annotated[
         "--reference",
         help="Frame of an empty field, for all inputs; the word median takes that of "
         "the series.",
+    ),
+]
+Channel = Annotated[
+    str | None,
+    typer.Option(
+        "--channel",
+        help="Name or number of the channel that makes the phase, where a file also "
+        "holds others, such as fluorescence; found if absent.",
     ),
 ]
 Engine = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_qpm.cli.options import (
+    Channel,
     Engine,
     Inputs,
     Json,
@@ -40,6 +41,7 @@ def info(
     inputs: Inputs,
     modality: ModalityName = None,
     reference: Reference = None,
+    channel: Channel = None,
     set_instrument: SetInstrument = None,
     json: Json = False,
 ) -> None:
@@ -53,7 +55,11 @@ def info(
             acquisition
             for path in inputs
             for acquisition in open_all(
-                path, modality=modality, reference=reference, **known
+                path,
+                modality=modality,
+                channel=channel,
+                reference=reference,
+                **known,
             )
         ]
         records = [acquisition.record() for acquisition in acquisitions]
@@ -68,6 +74,7 @@ def retrieve(
     wavelength_nm: Wavelength = None,
     pixel_size_um: PixelSize = None,
     reference: Reference = None,
+    channel: Channel = None,
     engine: Engine = None,
     set_parameter: SetParameter = None,
     set_instrument: SetInstrument = None,
@@ -87,7 +94,16 @@ def retrieve(
             stabilise=stabilise,
             segment=None,
         )
-        _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
+        _run(
+            output,
+            pipeline,
+            inputs,
+            output_folder,
+            reference,
+            channel,
+            overwrite,
+            scheduler,
+        )
 
 
 def segment(
@@ -100,6 +116,7 @@ def segment(
     wavelength_nm: Wavelength = None,
     pixel_size_um: PixelSize = None,
     reference: Reference = None,
+    channel: Channel = None,
     engine: Engine = None,
     set_parameter: SetParameter = None,
     set_instrument: SetInstrument = None,
@@ -131,7 +148,7 @@ def segment(
             measure=None,
         )
         folder = _needed(output_folder)
-        _run(output, pipeline, inputs, folder, reference, overwrite, scheduler)
+        _run(output, pipeline, inputs, folder, reference, channel, overwrite, scheduler)
 
 
 def measure(
@@ -179,6 +196,7 @@ def run(
     wavelength_nm: Wavelength = None,
     pixel_size_um: PixelSize = None,
     reference: Reference = None,
+    channel: Channel = None,
     set_instrument: SetInstrument = None,
     overwrite: Overwrite = False,
     scheduler: Scheduler = None,
@@ -193,7 +211,16 @@ def run(
         described["instrument"] |= known
         described["modality"] = modality or described["modality"]
         pipeline = Pipeline.parse(described)
-        _run(output, pipeline, inputs, output_folder, reference, overwrite, scheduler)
+        _run(
+            output,
+            pipeline,
+            inputs,
+            output_folder,
+            reference,
+            channel,
+            overwrite,
+            scheduler,
+        )
 
 
 def export(
@@ -236,6 +263,7 @@ def _run(
     inputs: list[Path],
     folder: Path,
     reference: Path | None,
+    channel: str | None,
     overwrite: bool,
     scheduler: str | None,
 ) -> None:
@@ -246,6 +274,7 @@ def _run(
         inputs,
         folder,
         reference=reference,
+        channel=channel,
         token=output.token,
         report=output.report,
         overwrite=overwrite,

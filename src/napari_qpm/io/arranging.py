@@ -18,7 +18,18 @@ from napari_qpm.io.detect import (
 )
 from napari_qpm.io.field import ChannelSource, GroupedSource, UngroupedSource
 
-__all__ = ["arrange", "collapse_grey", "drop_opacity", "is_grey", "planes_as_frames"]
+__all__ = [
+    "IMAGE_SETS",
+    "arrange",
+    "collapse_grey",
+    "drop_opacity",
+    "is_grey",
+    "planes_as_frames",
+    "regroup",
+]
+
+IMAGE_SETS = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
+"""Kinds whose frames are sets of images: all of a file, if nothing groups them."""
 
 
 def drop_opacity(
@@ -89,8 +100,7 @@ def arrange(
 ) -> tuple[FrameSource, tuple[int, int, int, int] | None]:
     """Return the source with channels as the modality needs, and a layout to assume."""
     n_frames, n_channels = source.shape[:2]
-    as_channels = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
-    if modality in as_channels and n_channels == 1 and n_frames > 1:
+    if modality in IMAGE_SETS and n_channels == 1 and n_frames > 1:
         return GroupedSource(source, n_frames), None
     if modality is not Modality.POLARIZATION:
         return source, None
@@ -109,6 +119,20 @@ def arrange(
     if is_mosaic or n_frames == 1 or first.min() == first.max():
         return source, SONY_LAYOUT
     return _group_angles(path, source, notes)
+
+
+def regroup(
+    source: FrameSource, old: Modality | None, new: Modality | None
+) -> FrameSource:
+    """Return frames as the images of sets, or back, once another kind is stated."""
+    n_frames, n_channels = source.shape[:2]
+    if new in IMAGE_SETS and n_channels == 1 and n_frames > 1:
+        return GroupedSource(source, n_frames)
+    single = (Modality.OFF_AXIS, Modality.PHASE, Modality.POLARIZATION)
+    if old in IMAGE_SETS and new in single and n_channels > 1:
+        is_four = new is Modality.POLARIZATION and n_channels == 4
+        return source if is_four else UngroupedSource(source)
+    return source
 
 
 def _group_angles(

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import FrameSource, Modality
+from napari_qpm.acquisition import Acquisition, FrameSource, Modality
 from napari_qpm.errors import UnknownNameError
 from napari_qpm.io.detect import detect_modality
 from napari_qpm.io.field import ChannelSource
 
-__all__ = ["choose_channel"]
+__all__ = ["Channels", "channels_of", "choose_channel"]
 
 _SINGLE = (Modality.POLARIZATION, Modality.OFF_AXIS, Modality.PHASE)
 """Kinds that a single channel makes by itself."""
@@ -23,6 +24,34 @@ _COLOURS = {"r", "g", "b", "red", "green", "blue", "a", "alpha", "rgb"}
 _ANGLE = re.compile(r"^\D*(0|45|90|135)\D*$")
 
 
+@dataclass(frozen=True)
+class Channels:
+    """Channels of a file of which one makes the phase.
+
+    Parameters
+    ----------
+    names
+        As the file states them; numbers where it does not, or uses a name twice.
+    chosen
+        The one that is used; `None` when that is not clear.
+    is_stated
+        Whether user or sidecar named it.
+    """
+
+    names: tuple[str, ...]
+    chosen: str | None
+    is_stated: bool = False
+
+
+def channels_of(recording: Acquisition) -> Channels | None:
+    """Return what a recording could be chosen from; `None` where nothing was chosen."""
+    for step in recording.history:
+        stored = step.parameters.get("channels")
+        if stored is not None:
+            return Channels(**{**stored, "names": tuple(stored["names"])})
+    return None
+
+
 def choose_channel(
     path: Path,
     source: FrameSource,
@@ -30,8 +59,10 @@ def choose_channel(
     names: Sequence[str],
     wanted: int | str | None,
     notes: list[str],
-) -> tuple[FrameSource, NDArray[Any]]:
+) -> tuple[FrameSource, NDArray[Any], Channels | None]:
     """Return the frames of the channel that makes the phase; all of them if unsure.
+
+    The channels to choose from come with them, where there is a choice.
 
     Parameters
     ----------
@@ -56,18 +87,34 @@ def choose_channel(
     if wanted is not None:
         chosen: int | None = _numbered(path, labels, names, wanted)
     elif n_channels == 1 or _belong_together(n_channels, names):
-        return source, first
+        return source, first, None
     else:
         chosen = _only_one(names, first)
+    plain = _choices(names, n_channels)
     if chosen is None:
-        return source, first
+        return source, first, Channels(plain, None)
     if n_channels > 1:
         others = ", ".join(name for k, name in enumerate(labels) if k != chosen)
         notes.append(
             f"Channel {labels[chosen]} makes the phase; the file also holds {others}. "
             "Choose another with channel=…."
         )
-    return ChannelSource(source, (chosen,)), first[chosen : chosen + 1]
+    kept = ChannelSource(source, (chosen,)), first[chosen : chosen + 1]
+    if n_channels == 1:
+        return *kept, None
+    return *kept, Channels(plain, plain[chosen], is_stated=wanted is not None)
+
+
+def _choices(names: Sequence[str], n_channels: int) -> tuple[str, ...]:
+    """Return a name for each channel by which `choose_channel` finds it again."""
+    known = [name.strip() for name in names]
+    lower = [name.lower() for name in known]
+    return tuple(
+        known[k]
+        if k < len(known) and lower.count(lower[k]) == 1 and known[k]
+        else f"{k}"
+        for k in range(n_channels)
+    )
 
 
 def _label(names: Sequence[str], number: int) -> str:

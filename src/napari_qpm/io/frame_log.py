@@ -1,13 +1,13 @@
 """Which frames of a result are finished: one line a frame, written after its data.
 
-Lines are appended and forced to disk, never changed, so that a killed process or a
-crashed machine leaves at most one broken last line, which is ignored.
+Lines are appended, never changed, so that a killed process leaves at most one broken
+last line, which is ignored. Nothing is forced to disk, which would take longer than all
+the rest: a power cut may lose what was written last, and the sizes in a line tell.
 """
 
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class FrameLog:
 
     def __init__(self, path: Path, store_id: str):
         self._path = path
-        self._finished: dict[str, set[int]] = {}
+        self._finished: dict[str, dict[int, tuple[int, ...]]] = {}
         self.notes: dict[int, dict[str, Any]] = {}
         """What was noted on each frame when its phase was finished."""
         if not self._load(store_id):
@@ -75,26 +75,32 @@ class FrameLog:
             kind, t, done = str(entry["kind"]), int(entry["t"]), bool(entry["done"])
         except (KeyError, TypeError, ValueError):
             return
-        frames = self._finished.setdefault(kind, set())
+        frames = self._finished.setdefault(kind, {})
         if not done:
-            frames.discard(t)
+            frames.pop(t, None)
             return
-        frames.add(t)
+        frames[t] = _sizes(entry.get("bytes"))
         if isinstance(entry.get("notes"), dict):
             self.notes[t] = entry["notes"]
 
-    def finished(self, kind: str) -> set[int]:
-        """Return the numbers of finished frames of this kind."""
-        return set(self._finished.get(kind, ()))
+    def finished(self, kind: str) -> dict[int, tuple[int, ...]]:
+        """Return the finished frames of this kind and the sizes of their files."""
+        return dict(self._finished.get(kind, {}))
 
     def reopen(self, kind: str, t: int) -> None:
         """Record that a finished frame is about to be rewritten."""
         if t in self._finished.get(kind, ()):
             self._record({"kind": kind, "t": t, "done": False})
 
-    def finish(self, kind: str, t: int, notes: Mapping[str, Any] | None = None) -> None:
-        """Record that the data of a frame are on disk."""
-        entry: dict[str, Any] = {"kind": kind, "t": t, "done": True}
+    def finish(
+        self,
+        kind: str,
+        t: int,
+        sizes: Sequence[int],
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that the files of a frame, of these sizes, are written."""
+        entry = {"kind": kind, "t": t, "done": True, "bytes": list(sizes)}
         if notes is not None:
             entry["notes"] = plain(notes)
         self._record(entry)
@@ -108,7 +114,12 @@ class FrameLog:
 def _append(file: Any, entry: Mapping[str, Any]) -> None:
     file.write(json.dumps(entry, allow_nan=False) + "\n")
     file.flush()
-    os.fsync(file.fileno())
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    """Return sizes as a line holds them; none for lines of earlier versions."""
+    is_list = isinstance(value, list) and all(isinstance(n, int) for n in value)
+    return tuple(value) if is_list else ()
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

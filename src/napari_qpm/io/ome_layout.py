@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
 
+from napari_qpm.io.compression import quick_compressor
 from napari_qpm.io.zarr_reader import OWN_KEY
 
 __all__ = ["LABELS", "create_image", "create_labels", "omero"]
@@ -94,7 +94,7 @@ def _create_arrays(
             chunks=(1, 1, 1, y, x),
             dtype=dtype,
             fill_value=fill_value,
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            compressors=quick_compressor(dtype),
             dimension_names=("t", "c", "z", "y", "x"),
         )
         factor = 1 << len(datasets)

@@ -2,17 +2,17 @@
 
 One image of axes TCZYX (channel ``Phase2D``) with ``labels/cells``, one chunk a frame,
 and smaller copies for large frames. A frame counts as finished only after its chunks
-are on disk and its line is in the frame log beside the folder.
+are written and its line is in the frame log beside the folder, and only while they have
+the sizes that the line states. Zarr writes each under another name first.
 """
 
 import contextlib
 import errno
 import json
-import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -127,7 +127,7 @@ class ResultStore:
         group = "" if kind == "phase" else LABELS
         with self._lock:
             logged = self._log.finished(kind)
-        return {t for t in logged if self._chunk(group, 0, t).is_file()}
+        return {t for t, sizes in logged.items() if self._is_whole(group, t, sizes)}
 
     def write_phase(
         self, t: int, phase: NDArray[np.float32], notes: Mapping[str, Any]
@@ -176,6 +176,15 @@ class ResultStore:
             raise ValueError(f"A store holds 'phase' and 'labels', not {kind!r}.")
         return self._phase if kind == "phase" else self._labels
 
+    def _is_whole(self, group: str, t: int, sizes: Sequence[int]) -> bool:
+        if not sizes:
+            return self._chunk(group, 0, t).is_file()
+        chunks = [self._chunk(group, level, t) for level in range(len(sizes))]
+        try:
+            return [chunk.stat().st_size for chunk in chunks] == list(sizes)
+        except FileNotFoundError:
+            return False
+
     def _chunk(self, group: str, level: int, t: int) -> Path:
         return self.path / group / str(level) / "c" / str(t) / "0" / "0" / "0" / "0"
 
@@ -198,11 +207,12 @@ class ResultStore:
         group = "" if kind == "phase" else LABELS
         with _writing(self.path), self._lock:
             self._log.reopen(kind, t)
+            sizes = []
             for number, level in enumerate(levels):
+                image = halve(image) if number else image
                 level[t] = image[None, None]
-                _flush(self._chunk(group, number, t))
-                image = halve(image)
-            self._log.finish(kind, t, notes)
+                sizes.append(self._chunk(group, number, t).stat().st_size)
+            self._log.finish(kind, t, sizes, notes)
 
     def _read(self, array: Any, t: int) -> NDArray[Any]:
         try:
@@ -313,15 +323,6 @@ def _halved_nearest(image: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return every second pixel, on the same grid as `_halved_mean`."""
     y, x = (max(size // 2, 1) for size in image.shape)
     return image[::2, ::2][:y, :x]
-
-
-def _flush(path: Path) -> None:
-    """Force a file to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_text(path: Path, text: str) -> None:

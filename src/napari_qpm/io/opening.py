@@ -5,7 +5,7 @@ from the first frame, noted, and can be corrected; numbers are never invented.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from napari_qpm.errors import (
 )
 from napari_qpm.instrument_file import load_instrument
 from napari_qpm.io.arranging import (
+    IMAGE_SETS,
     arrange,
     collapse_grey,
     drop_opacity,
     planes_as_frames,
 )
 from napari_qpm.io.camera_formats import camera_format
-from napari_qpm.io.channels import choose_channel
+from napari_qpm.io.channels import Channels, choose_channel
 from napari_qpm.io.detect import Detection, detect_modality
 from napari_qpm.io.field import RawField
 from napari_qpm.io.formats import UNCOMMON_SUFFIXES, is_own_result, read_fields
@@ -46,10 +47,10 @@ from napari_qpm.io.sidecar import Sidecar, find_sidecar, load_sidecar
 from napari_qpm.io.times import keep_times
 from napari_qpm.provenance import Step, fingerprint
 
-__all__ = ["is_ours", "open_acquisition", "open_all"]
+__all__ = ["NOT_RECOGNISED", "is_ours", "open_acquisition", "open_all", "open_channel"]
 
 InstrumentLike = str | Path | Instrument
-_IMAGES_AS_CHANNELS = (Modality.THROUGH_FOCUS, Modality.PHASE_SHIFTING)
+NOT_RECOGNISED = "The kind of recording was not recognised"
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,37 @@ def open_all(
     ]
 
 
+def open_channel(recording: Acquisition, channel: str) -> Acquisition:
+    """Return the same field of view of a recording's file with another channel.
+
+    Its kind is detected anew, and stays as it was where nothing is recognised.
+
+    Raises
+    ------
+    FileFormatError
+        The recording is in no file, or the file does not hold it any more.
+    """
+    if recording.path is None:
+        raise FileFormatError(
+            f"{recording.name!r} is in no file, so no other channel can be read."
+        )
+    opened = _same_field(recording, recording.path, channel, None)
+    if opened.modality is not None or recording.modality is None:
+        return opened
+    return _same_field(recording, recording.path, channel, recording.modality)
+
+
+def _same_field(
+    recording: Acquisition, path: Path, channel: str, modality: Modality | None
+) -> Acquisition:
+    for one in open_all(path, channel=channel, modality=modality):
+        if one.name == recording.name:
+            return one
+    raise FileFormatError(
+        f"{path} does not hold {recording.name!r} any more. Open it again."
+    )
+
+
 def is_ours(path: str | Path) -> bool:
     """Return whether napari should open a path with this plugin, without raising.
 
@@ -156,10 +188,14 @@ def is_ours(path: str | Path) -> bool:
         if raw.has_opacity:
             source, first = drop_opacity(source, first, [])
         source, first = collapse_grey(source, first, [])
-        _, first = choose_channel(place, source, first, raw.channel_names, None, [])
+        names = raw.channel_names
+        _, first, channels = choose_channel(place, source, first, names, None, [])
     except (QPMError, OSError):
         return False
-    return detect_modality(first).modality in (Modality.POLARIZATION, Modality.OFF_AXIS)
+    is_mixed = channels is not None and channels.chosen is None
+    seen = [first[k : k + 1] for k in range(len(first))] if is_mixed else [first]
+    known = (Modality.POLARIZATION, Modality.OFF_AXIS)
+    return any(detect_modality(one).modality in known for one in seen)
 
 
 def _facts(
@@ -237,12 +273,13 @@ def _build(
     notes = list(raw.notes)
     raw = _named_by_camera(path, raw, notes)
     source = raw.source
+    channels: Channels | None = None
     if raw.has_opacity:
         source, first = drop_opacity(source, first, notes)
     source, first = collapse_grey(source, first, notes)
-    if stated.channel is not None or stated.modality not in _IMAGES_AS_CHANNELS:
+    if stated.channel is not None or stated.modality not in IMAGE_SETS:
         names = raw.channel_names
-        source, first = choose_channel(
+        source, first, channels = choose_channel(
             path, source, first, names, stated.channel, notes
         )
     if raw.is_planar:
@@ -267,7 +304,7 @@ def _build(
     step = Step(
         name="open",
         engine=raw.reader,
-        parameters={"sources": sources, "kind": kind},
+        parameters={"sources": sources, "kind": kind, **_told(channels)},
         inputs=inputs,
     )
     acquisition = Acquisition(
@@ -281,6 +318,11 @@ def _build(
         times_s=times_s,
     )
     return with_stated_reference(acquisition, raw, number, stated.reference)
+
+
+def _told(channels: Channels | None) -> dict[str, Any]:
+    """Return what the history says of the channel, where there was a choice."""
+    return {} if channels is None else {"channels": asdict(channels)}
 
 
 def _named_by_camera(path: Path, raw: RawField, notes: list[str]) -> RawField:
@@ -311,7 +353,7 @@ def _detection_note(detection: Detection) -> str:
     options = ", ".join(m.value for m in Modality)
     if detection.modality is None:
         return (
-            f"The kind of recording was not recognised: {detection.reason} "
+            f"{NOT_RECOGNISED}: {detection.reason} "
             f"Say which it is with modality=…: {options}."
         )
     return (

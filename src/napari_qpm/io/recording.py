@@ -5,21 +5,23 @@ What OME metadata cannot say (kind of recording, optics, camera) goes to the sid
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 import zarr
-from zarr.codecs import BloscCodec
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import OutputError
+from napari_qpm.io.compression import quick_compressor
 from napari_qpm.io.sidecar import SIDECAR_SUFFIX
 
 __all__ = ["write_recording"]
 
 SUFFIX = ".ome.zarr"
+BATCH_BYTES, MOST_FRAMES = 64 * 2**20, 16
 
 
 def write_recording(acquisition: Acquisition, path: str | Path) -> Path:
@@ -95,15 +97,25 @@ def _write_image(acquisition: Acquisition, path: Path) -> None:
             shape=(t, c, 1, y, x),
             chunks=(1, 1, 1, y, x),
             dtype=np.dtype(acquisition.dtype).newbyteorder("="),
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            compressors=quick_compressor(acquisition.dtype),
             dimension_names=("t", "c", "z", "y", "x"),
         )
-        for frame in range(t):
-            array[frame] = acquisition.read(frame)[:, None]
+        for frames in _batches(acquisition):
+            together = np.stack([acquisition.read(frame) for frame in frames])
+            array[frames.start : frames.stop] = together[:, :, None]
         partial.rename(path)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _batches(acquisition: Acquisition) -> Iterator[range]:
+    """Yield frames that are compressed at the same time, on several cores."""
+    t, *frame = acquisition.shape
+    n_bytes = int(np.prod(frame)) * acquisition.dtype.itemsize
+    size = max(1, min(MOST_FRAMES, BATCH_BYTES // max(n_bytes, 1)))
+    for start in range(0, t, size):
+        yield range(start, min(start + size, t))
 
 
 def _metadata(acquisition: Acquisition, name: str) -> dict[str, Any]:

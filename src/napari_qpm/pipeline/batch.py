@@ -40,11 +40,18 @@ class BatchResult:
 
 
 def open_for(
-    pipeline: Pipeline, path: Path, reference: Path | None = None
+    pipeline: Pipeline,
+    path: Path,
+    reference: Path | None = None,
+    channel: str | None = None,
 ) -> list[Acquisition]:
     """Return every field of view of an input, read the way a pipeline says."""
     return open_all(
-        path, modality=pipeline.modality, reference=reference, **pipeline.instrument
+        path,
+        modality=pipeline.modality,
+        channel=channel,
+        reference=reference,
+        **pipeline.instrument,
     )
 
 
@@ -54,6 +61,7 @@ def run_batch(
     folder: Path,
     *,
     reference: Path | None = None,
+    channel: str | None = None,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
     overwrite: bool = False,
@@ -71,6 +79,8 @@ def run_batch(
         Gets one folder for each recording, named after it.
     reference
         Frame of an empty field for all of them.
+    channel
+        Name or number of the channel that makes the phase, in all of them.
 
     Raises
     ------
@@ -81,7 +91,7 @@ def run_batch(
     failures: list[tuple[Path, QPMError]] = []
     for path, name in zip(inputs, result_names(inputs), strict=True):
         try:
-            acquisitions = open_for(pipeline, path, reference)
+            acquisitions = open_for(pipeline, path, reference, channel)
         except QPMError as error:
             failures.append((path, error))
             continue

@@ -17,6 +17,7 @@ from napari_qpm.acquisition import (
 )
 from napari_qpm.errors import FileFormatError, JobCancelled, OutputError, QPMError
 from napari_qpm.io import open_all
+from napari_qpm.io.channels import channels_of
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.io.zarr_reader import own_record
 from napari_qpm.jobs import CancelToken, ReportProgress
@@ -208,9 +209,11 @@ def _raw_recording(described: Acquisition) -> Acquisition | None:
     if described.path is None or not described.path.exists():
         return None
     try:
+        channels = channels_of(described)
         fields = open_all(
             described.path,
             modality=described.modality,
+            channel=None if channels is None else channels.chosen,
             **described.instrument.to_dict(),
         )
     except QPMError:

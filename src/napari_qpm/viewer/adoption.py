@@ -49,6 +49,7 @@ def examine(acquisition: Acquisition) -> Acquisition:
 
     Reads a frame, so it is called from a job.
     """
+    from napari_qpm.io.arranging import collapse_grey
     from napari_qpm.io.bits import detect_bits
     from napari_qpm.io.detect import detect_modality
 
@@ -59,7 +60,9 @@ def examine(acquisition: Acquisition) -> Acquisition:
         acquisition = acquisition.with_note(f"Its sidecar file is not used: {error}")
     if opened is not None:
         return opened
-    frame = acquisition.read(0)
+    notes: list[str] = []
+    source, frame = collapse_grey(acquisition.source, acquisition.read(0), notes)
+    acquisition = acquisition.replace(source=source).with_note(*notes)
     detection = detect_modality(frame)
     acquisition = acquisition.replace(modality=detection.modality)
     acquisition = acquisition.with_note(detection.reason)
@@ -133,8 +136,7 @@ def frames_of(layer: "Image") -> Any:
     raise LayoutError(
         f"Layer {layer.name!r} has shape {tuple(data.shape)}, and its axes "
         f"{tuple(layer.axis_labels)} do not say which are time and channels. "
-        "Open the file with File > Open and choose Quantitative phase microscopy, or "
-        "name the axes t, c, y, x."
+        "Open the file with Open… in the QPM dock, or name the axes t, c, y, x."
     )
 
 

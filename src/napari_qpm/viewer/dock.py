@@ -30,6 +30,7 @@ from napari_qpm.viewer.angles import Angles
 from napari_qpm.viewer.annotation_box import AnnotationBox
 from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.bridge import GuiThread
+from napari_qpm.viewer.channel_choice import ChannelChoice
 from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
@@ -111,7 +112,10 @@ class QPMDock(QWidget):
         self.facts = RecordingFacts(workflow, post=self._gui.post)
         self.references = References(workflow, self.facts.memory)
         self.angles = Angles(self.facts)
-        self.recording = RecordingBox(self.facts, self.references, self.angles)
+        self.channels = ChannelChoice(self.facts)
+        self.recording = RecordingBox(
+            self.facts, self.references, self.angles, self.channels
+        )
         self.steps = {step: StepBox(workflow, step) for step in StepName}
         self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
         self.phase_tools = PhaseTools(workflow, self.preview)
@@ -211,6 +215,7 @@ class QPMDock(QWidget):
             self._settings.events.changed.disconnect(self._on_preferences)
         self.keys.close()
         self.angles.close()
+        self.channels.close()
         self.facts.close()
         self.adapting.close()
         self.preview.close()

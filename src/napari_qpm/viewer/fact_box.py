@@ -1,12 +1,15 @@
 """A number that may be unknown, with a word on who stated it."""
 
+from collections.abc import Sequence
+
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from napari_qpm.viewer.forms import FloatBox
+from napari_qpm.viewer.number_lists import numbers_in_words
 from napari_qpm.viewer.recording_facts import Origin
 
-__all__ = ["FactBox", "WithOrigin"]
+__all__ = ["FactBox", "NumbersBox", "WithOrigin"]
 
 UNKNOWN = "unknown"
 
@@ -38,6 +41,31 @@ class FactBox(FloatBox):
         self.blockSignals(True)
         self.setValue(value or 0.0)
         self.blockSignals(False)
+
+
+class NumbersBox(QLineEdit):
+    """A list of numbers that may be unknown (empty)."""
+
+    numbers_typed = Signal(str, str)
+    """The user changed it: its name and the text."""
+
+    def __init__(self, name: str, tooltip: str):
+        super().__init__()
+        self.setObjectName(name)
+        self.setToolTip(tooltip)
+        self._shown = ""
+        self.editingFinished.connect(self._on_text)
+
+    def _on_text(self) -> None:
+        # Also comes when the box only loses the focus.
+        if self.text().strip() != self._shown:
+            self.numbers_typed.emit(self.objectName(), self.text())
+
+    def show_numbers(self, values: Sequence[float] | None, hint: str) -> None:
+        """Show numbers, and what to type while there are none."""
+        self._shown = numbers_in_words(values)
+        self.setText(self._shown)
+        self.setPlaceholderText(hint)
 
 
 class WithOrigin(QWidget):

@@ -90,6 +90,7 @@ class FieldOfView:
         self.edits: dict[str, Any] = {}
         self.recalled: Recalled | None = None
         self.recalled_for: Modality | None = None
+        self.is_channel_settled = False
         self.is_corrected = False
         self.annotated_frames: frozenset[int] = frozenset()
         self.is_outdated = False

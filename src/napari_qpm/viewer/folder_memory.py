@@ -20,6 +20,9 @@ REMEMBERED = (
     "wavelength_nm",
     "pixel_size_um",
     "numerical_aperture",
+    "medium_index",
+    "focus_um",
+    "phase_steps_deg",
     "polarization_layout",
     "phase_unit",
     "phase_sign",
@@ -30,6 +33,7 @@ REMEMBERED = (
 FILE_NAME = "folders.json"
 LABEL = "napari-qpm folders 1"
 MOST_FOLDERS = 200
+ANY_KIND = "any kind"
 
 
 @dataclass(frozen=True)
@@ -98,20 +102,29 @@ class FolderMemory:
         """Keep facts for recordings to come; `None` forgets one."""
         kept = {name: value for name, value in facts.items() if name in REMEMBERED}
         if kept:
-            self._change(acquisition, kept, {})
+            self._change(acquisition, kept, {}, _key(acquisition))
 
     def remember_reference(self, acquisition: Acquisition, path: Path | None) -> None:
         """Keep the file of a reference frame; `None` forgets it."""
         name = None if path is None else str(path.absolute())
-        self._change(acquisition, {}, {"reference": name})
+        self._change(acquisition, {}, {"reference": name}, _key(acquisition))
+
+    def recall_channel(self, acquisition: Acquisition) -> str | None:
+        """Return the channel that was chosen in this folder, whatever its kind."""
+        key = _channel_key(acquisition)
+        return None if key is None else _entry(self._folders(), key)["channel"]
+
+    def remember_channel(self, acquisition: Acquisition, name: str) -> None:
+        """Keep which channel of this folder's files makes the phase."""
+        self._change(acquisition, {}, {"channel": name}, _channel_key(acquisition))
 
     def _change(
         self,
         acquisition: Acquisition,
         facts: Mapping[str, Any],
         rest: Mapping[str, Any],
+        key: tuple[str, str] | None,
     ) -> None:
-        key = _key(acquisition)
         if key is None:
             return
         folders = self._folders()
@@ -146,18 +159,26 @@ def _key(acquisition: Acquisition) -> tuple[str, str] | None:
     return str(acquisition.path.absolute().parent), acquisition.modality.value
 
 
+def _channel_key(acquisition: Acquisition) -> tuple[str, str] | None:
+    """Return folder and a kind of its own: the channel decides on the kind."""
+    if acquisition.path is None:
+        return None
+    return str(acquisition.path.absolute().parent), ANY_KIND
+
+
 def _entry(folders: Mapping[str, Any], key: tuple[str, str]) -> dict[str, Any]:
     """Return the entry of a folder and kind, complete whatever the file holds."""
     kinds = folders.get(key[0])
     entry = kinds.get(key[1]) if isinstance(kinds, dict) else None
     entry = dict(entry) if isinstance(entry, dict) else {}
     facts = entry.get("facts")
-    reference = entry.get("reference")
+    reference, channel = entry.get("reference"), entry.get("channel")
     return {
         "recording": entry.get("recording", ""),
         "when": entry.get("when", ""),
         "facts": dict(facts) if isinstance(facts, dict) else {},
         "reference": reference if isinstance(reference, str) else None,
+        "channel": channel if isinstance(channel, str) else None,
     }
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "place_layers",
     "recording_layer",
     "scaled_geometry",
+    "show_frames",
 ]
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -125,20 +126,8 @@ def _place(layer: "Layer", geometry: Geometry) -> None:
 
 def recording_layer(acquisition: Acquisition) -> LayerTuple:
     """Return the layer data of a recording: lazy, one chunk a frame."""
-    geometry = scaled_geometry(acquisition)
-    keywords = geometry.keywords()
-    frames = _live_frames(acquisition)
-    if acquisition.shape[1] == 1:
-        data = frames[:, 0]
-    else:
-        data = frames.transpose(1, 0, 2, 3)
-        keywords = {
-            "scale": (1.0, *geometry.scale),
-            "units": ("pixel", *geometry.units),
-            "translate": (0.0, *geometry.translate),
-            "axis_labels": ("c", "t", "y", "x"),
-        }
-    keywords |= {
+    data, placed = _shown(acquisition)
+    keywords = placed | {
         "name": acquisition.name,
         "contrast_limits": contrast_limits([acquisition.read(0)]),
         "multiscale": False,
@@ -147,6 +136,35 @@ def recording_layer(acquisition: Acquisition) -> LayerTuple:
         "metadata": recording_metadata(acquisition),
     }
     return data, keywords, "image"
+
+
+def show_frames(layer: "Layer", acquisition: Acquisition) -> None:
+    """Show other frames of a recording in its layer.
+
+    Pyramids and colours that another reader made stay as they are.
+    """
+    if layer.multiscale or layer.rgb:
+        return
+    layer.data, placed = _shown(acquisition)
+    for name, value in placed.items():
+        setattr(layer, name, value)
+    limits = contrast_limits([acquisition.read(0)])
+    layer.contrast_limits_range = limits
+    layer.contrast_limits = limits
+
+
+def _shown(acquisition: Acquisition) -> tuple[Any, dict[str, Any]]:
+    """Return lazy data ``([C,] T, Y, X)`` and where they lie in the world."""
+    geometry = scaled_geometry(acquisition)
+    frames = _live_frames(acquisition)
+    if acquisition.shape[1] == 1:
+        return frames[:, 0], geometry.keywords()
+    return frames.transpose(1, 0, 2, 3), {
+        "scale": (1.0, *geometry.scale),
+        "units": ("pixel", *geometry.units),
+        "translate": (0.0, *geometry.translate),
+        "axis_labels": ("c", "t", "y", "x"),
+    }
 
 
 class _FrameReader:

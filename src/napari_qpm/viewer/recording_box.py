@@ -19,8 +19,9 @@ from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.viewer.angle_orders import COMMON_ORDERS
 from napari_qpm.viewer.angle_panel import AnglePanel
 from napari_qpm.viewer.angles import Angles
-from napari_qpm.viewer.fact_box import FactBox, WithOrigin
-from napari_qpm.viewer.recording_facts import RecordingFacts
+from napari_qpm.viewer.channel_choice import ChannelChoice
+from napari_qpm.viewer.fact_box import FactBox, NumbersBox, WithOrigin
+from napari_qpm.viewer.recording_facts import FOCUSED, RecordingFacts
 from napari_qpm.viewer.reference_box import ReferenceBox
 from napari_qpm.viewer.references import References
 from napari_qpm.viewer.wording import (
@@ -51,7 +52,7 @@ class RecordingBox(QWidget):
 
     Parameters
     ----------
-    facts, references, angles
+    facts, references, angles, channels
         The view-models.
     """
 
@@ -65,10 +66,12 @@ class RecordingBox(QWidget):
         facts: RecordingFacts,
         references: References,
         angles: Angles,
+        channels: ChannelChoice,
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._facts, self._references, self._angles = facts, references, angles
+        self._channels = channels
         self._workflow = facts.workflow
         self.open = QPushButton("Open…")
         self.open.setObjectName("open_button")
@@ -100,9 +103,13 @@ class RecordingBox(QWidget):
             "wavelength_nm": WithOrigin(self.wavelength),
             "pixel_size_um": WithOrigin(self.pixel_size),
             "numerical_aperture": WithOrigin(self.aperture),
+            "medium_index": WithOrigin(self.medium),
+            "focus_um": WithOrigin(self.focus),
+            "phase_steps_deg": WithOrigin(self.steps),
             "frame_interval_s": WithOrigin(self.interval),
         }
         for text, widget in (
+            ("Channel", self.channel),
             ("Kind", self.kind),
             ("Angles", layout_row),
             ("", self.check_angles),
@@ -111,7 +118,10 @@ class RecordingBox(QWidget):
             ("Reference", self.reference),
             ("Wavelength", self._rows["wavelength_nm"]),
             ("Pixel size", self._rows["pixel_size_um"]),
+            ("Planes (µm)", self._rows["focus_um"]),
+            ("Steps (°)", self._rows["phase_steps_deg"]),
             ("Aperture (NA)", self._rows["numerical_aperture"]),
+            ("Medium index", self._rows["medium_index"]),
             ("Frame interval", self._rows["frame_interval_s"]),
             ("", self.duration),
         ):
@@ -132,6 +142,9 @@ class RecordingBox(QWidget):
     def _make_choices(self) -> None:
         self.kind = _combo("kind", KIND_TITLES, "What the camera recorded.")
         self.kind.insertItem(0, "Choose…", "")
+        self.channel = QComboBox()
+        self.channel.setObjectName("channel")
+        self.channel.setToolTip("The channel of the file that makes the phase.")
         self.unit = _combo(
             "phase_unit", UNIT_TITLES, "Unit of the values in these phase images."
         )
@@ -157,7 +170,13 @@ class RecordingBox(QWidget):
         )
         for text, value in SIGNS.items():
             self.sign.addItem(text, value)
-        for combo in (self.kind, self.unit, self.layout_choice, self.sign):
+        for combo in (
+            self.channel,
+            self.kind,
+            self.unit,
+            self.layout_choice,
+            self.sign,
+        ):
             # Otherwise the longest entry would widen the dock.
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -178,6 +197,24 @@ class RecordingBox(QWidget):
             "",
             "Numerical aperture of the objective, as written on it. Phase and mass do "
             "not need it; it is kept with the results.",
+        )
+        self.medium = FactBox(
+            "medium_index",
+            "",
+            "Refractive index of the medium around the cells: water 1.333, culture "
+            "medium about 1.337. Refocusing, transport of intensity and optical "
+            "volumes need it.",
+        )
+        self.focus = NumbersBox(
+            "focus_um",
+            "Where each plane lies along the axis, or where red, green and blue focus, "
+            "in µm in the medium: one number for each, or the first and the last of "
+            "evenly spaced ones, such as -4 to 4.",
+        )
+        self.steps = NumbersBox(
+            "phase_steps_deg",
+            "Steps of the reference wave, one for each image, such as 0, 90, 180, 270. "
+            "Left empty, they are found in the images.",
         )
         self.interval = FactBox(
             "frame_interval_s",
@@ -210,8 +247,19 @@ class RecordingBox(QWidget):
         self.layout_choice.activated.connect(
             lambda: self._angles.choose(tuple(self.layout_choice.currentData()))
         )
-        for box in (self.wavelength, self.pixel_size, self.aperture, self.interval):
+        self.channel.activated.connect(
+            lambda: self._channels.choose(self.channel.currentData())
+        )
+        for box in (
+            self.wavelength,
+            self.pixel_size,
+            self.aperture,
+            self.medium,
+            self.interval,
+        ):
             box.fact_changed.connect(self._on_fact)
+        for numbers in (self.focus, self.steps):
+            numbers.numbers_typed.connect(facts.set_numbers)
         self.check_angles.toggled.connect(self._on_check)
         self.undo.clicked.connect(facts.undo_recalled)
 
@@ -229,6 +277,7 @@ class RecordingBox(QWidget):
             return
         self.title.setText(acquisition.name)
         self.summary.setText(describe_recording(acquisition))
+        self._show_channels()
         self._show_facts(acquisition)
         self._show_angles(acquisition)
         _show(self.missing, missing_in_words(acquisition))
@@ -243,6 +292,17 @@ class RecordingBox(QWidget):
         _show(self.notes, "\n".join(f"• {note}" for note in notes[:MAX_NOTES]))
         self.notes.setToolTip("\n".join(notes))
 
+    def _show_channels(self) -> None:
+        offered = self._channels.offered
+        self._form.setRowVisible(self.channel, offered is not None)
+        self.channel.clear()
+        if offered is None:
+            return
+        for name in offered.names:
+            self.channel.addItem(name, name)
+        self.channel.setPlaceholderText("Choose…")
+        self.channel.setCurrentIndex(self.channel.findData(offered.chosen or ""))
+
     def _show_facts(self, acquisition: Acquisition) -> None:
         instrument, modality = acquisition.instrument, acquisition.modality
         self.kind.setCurrentIndex(
@@ -254,6 +314,15 @@ class RecordingBox(QWidget):
         self.pixel_size.show_fact(instrument.pixel_size_um)
         self.aperture.show_fact(instrument.numerical_aperture)
         self.interval.show_fact(instrument.frame_interval_s)
+        self.medium.show_fact(instrument.medium_index)
+        n_images = acquisition.shape[1]
+        is_coloured = modality is Modality.CHROMATIC
+        self._form.labelForField(self._rows["focus_um"]).setText(
+            "Focus (µm)" if is_coloured else "Planes (µm)"
+        )
+        hint = "of red, green, blue" if is_coloured else f"{n_images} planes"
+        self.focus.show_numbers(instrument.focus_um, hint)
+        self.steps.show_numbers(instrument.phase_steps_deg, "found in the images")
         self.sign.setCurrentIndex(list(SIGNS.values()).index(instrument.phase_sign))
         self.reference.refresh()
         is_series, interval = acquisition.n_frames > 1, instrument.frame_interval_s
@@ -264,6 +333,8 @@ class RecordingBox(QWidget):
             (self._rows["phase_unit"], modality is Modality.PHASE),
             (self._rows["phase_sign"], modality in SIGNED),
             (self.reference, self._references.is_available),
+            (self._rows["focus_um"], modality in FOCUSED),
+            (self._rows["phase_steps_deg"], modality is Modality.PHASE_SHIFTING),
             (self._rows["frame_interval_s"], is_series),
             (self.duration, is_timed),
         ):

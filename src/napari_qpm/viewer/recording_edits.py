@@ -9,21 +9,56 @@ from typing import TYPE_CHECKING, Any
 from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.viewer.adoption import assume_layout
 from napari_qpm.viewer.fields import METADATA_KEY, FieldOfView, Role
+from napari_qpm.viewer.layers import show_frames
 
 if TYPE_CHECKING:
     from napari_qpm.io.reference_frame import ReferenceFrame
 
-__all__ = ["change_instrument", "change_modality", "change_reference", "update_records"]
+__all__ = [
+    "change_instrument",
+    "change_modality",
+    "change_reference",
+    "change_source",
+    "update_records",
+]
 
 FREE = {"wavelength_nm", "pixel_size_um", "frame_interval_s", "numerical_aperture"}
 
 
 def change_modality(field: FieldOfView, modality: Modality | None) -> None:
-    """State the kind of a recording."""
-    changed = field.acquisition.replace(modality=modality)
-    field.acquisition = assume_layout(changed)
+    """State the kind of a recording; frames become one set of images, if it needs one.
+
+    A set becomes frames again for other kinds.
+    """
+    from napari_qpm.io.arranging import regroup
+    from napari_qpm.io.opening import NOT_RECOGNISED
+
+    old = field.acquisition
+    if modality is not None:
+        kept = (n for n in old.notes if not n.startswith(NOT_RECOGNISED))
+        old = old.replace(notes=tuple(kept))
+    source = regroup(old.source, old.modality, modality)
+    if source is old.source:
+        field.acquisition = assume_layout(old.replace(modality=modality))
+    else:
+        # Times and reference belong to the frames as they were.
+        changed = old.replace(
+            source=source, modality=modality, times_s=None, reference=None
+        )
+        change_source(field, assume_layout(changed))
     field.is_inspected = True
     field.is_outdated = field.phase_map is not None
+
+
+def change_source(field: FieldOfView, recording: Acquisition) -> None:
+    """Take other frames for a recording, and show them in its layer."""
+    field.acquisition = recording
+    field.recalled = field.recalled_for = field.table = None
+    field.unfinished.clear()
+    field.is_outdated = field.phase_map is not None
+    layer = field.layer(Role.RECORDING)
+    if layer is not None:
+        show_frames(layer, recording)
 
 
 def change_instrument(field: FieldOfView, **values: Any) -> bool:

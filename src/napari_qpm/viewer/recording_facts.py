@@ -13,15 +13,19 @@ from napari_qpm.errors import QPMError
 from napari_qpm.instrument import Instrument
 from napari_qpm.viewer.fields import FieldOfView
 from napari_qpm.viewer.folder_memory import FolderMemory, Remembered
+from napari_qpm.viewer.number_lists import parse_numbers
 from napari_qpm.viewer.relay import Post, call_now
 from napari_qpm.viewer.wording import facts_in_words
 
 if TYPE_CHECKING:
     from napari_qpm.viewer.workflow import Workflow
 
-__all__ = ["Origin", "Recalled", "RecordingFacts"]
+__all__ = ["FOCUSED", "NUMBER_LISTS", "Origin", "Recalled", "RecordingFacts"]
 
 FILLED_IN = "Filled in as for "
+FOCUSED = (Modality.THROUGH_FOCUS, Modality.CHROMATIC)
+"""Kinds whose planes or colours focus at different places."""
+NUMBER_LISTS = ("focus_um", "phase_steps_deg")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class RecordingFacts:
     ):
         self.workflow = workflow
         self.memory = FolderMemory() if memory is None else memory
-        self._post = post
+        self.post = post
         self._is_closed = False
         workflow.changed.connect(self._on_changed)
         self._on_changed()
@@ -93,6 +97,19 @@ class RecordingFacts:
         if not self._is_closed:
             self._is_closed = True
             self.workflow.changed.disconnect(self._on_changed)
+
+    def set_numbers(self, name: str, text: str) -> None:
+        """State one of `NUMBER_LISTS` as typed; empty forgets it."""
+        recording = self.workflow.acquisition
+        if recording is None:
+            return
+        try:
+            values = parse_numbers(text, recording.shape[1])
+        except QPMError as error:
+            self.workflow.fail(error)
+            self.workflow.changed.emit()
+            return
+        self.set(**{name: values})
 
     def set(self, **values: Any) -> None:
         """State facts; they are remembered for the folder, `None` forgets them."""
@@ -150,7 +167,7 @@ class RecordingFacts:
     def _on_changed(self) -> None:
         if self._wanted() is not None:
             # Later: closing a viewer selects one layer after the other on its way.
-            self._post(self._recall)
+            self.post(self._recall)
 
     def _wanted(self) -> FieldOfView | None:
         """Return the selected field if its folder was not asked yet."""
@@ -175,6 +192,7 @@ class RecordingFacts:
             name: _typed(name, value)
             for name, value in memory.facts.items()
             if name not in field.edits
+            and _fits(recording, name, value)
             and _is_gap(recording, name, is_assumed=_is_assumed(field))
         }
         known = recording.instrument
@@ -226,7 +244,16 @@ def _is_gap(acquisition: Acquisition, name: str, *, is_assumed: bool) -> bool:
             return kind is Modality.PHASE and value in (None, PhaseUnit.UNKNOWN)
         case "frame_interval_s":
             return value is None and acquisition.n_frames > 1
+        case "focus_um":
+            return value is None and kind in FOCUSED
+        case "phase_steps_deg":
+            return value is None and kind is Modality.PHASE_SHIFTING
     return value is None
+
+
+def _fits(acquisition: Acquisition, name: str, value: Any) -> bool:
+    """Whether a list of numbers has one for each image of a recording."""
+    return name not in NUMBER_LISTS or len(value) == acquisition.shape[1]
 
 
 def _is_assumed(field: FieldOfView) -> bool:

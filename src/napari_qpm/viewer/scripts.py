@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import QPMError
+from napari_qpm.io.channels import channels_of
 from napari_qpm.provenance import Step, package_version
 from napari_qpm.viewer.runs import pipeline_as_run
 from napari_qpm.viewer.settings import StepName
@@ -89,9 +90,17 @@ def _fields_in_file(recording: Acquisition) -> list[Acquisition]:
     if recording.path is None:
         return []
     try:
-        return open_all(recording.path, modality=recording.modality)
+        return open_all(
+            recording.path, modality=recording.modality, channel=_channel(recording)
+        )
     except (QPMError, OSError):
         return []
+
+
+def _channel(recording: Acquisition) -> str | None:
+    """Return the channel that was chosen, where the file holds others too."""
+    channels = channels_of(recording)
+    return None if channels is None else channels.chosen
 
 
 def _facts(recording: Acquisition, in_file: list[Acquisition]) -> dict[str, Any]:
@@ -156,15 +165,16 @@ def _opening(
         return _Opening([], ["# Put the path of the saved recording here.", line]), (
             NO_FILE
         )
-    path = repr(str(recording.path))
+    path, channel = repr(str(recording.path)), _channel(recording)
+    said = f"modality={modality!r}" + (f", channel={channel!r}" if channel else "")
     if n_fields > 1:
         choice = f"field for field in fields if field.name == {recording.name!r}"
         lines = [
-            f"fields = qpm.open_all({path}, modality={modality!r})",
+            f"fields = qpm.open_all({path}, {said})",
             f"recording = next({choice})",
         ]
         return _Opening([], lines), COPIED
-    line = f"recording = qpm.open({path}, modality={modality!r})"
+    line = f"recording = qpm.open({path}, {said})"
     return _Opening([], [line]), COPIED
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition, Modality, PhaseUnit
 from napari_qpm.errors import MissingMetadataError, QPMError
+from napari_qpm.viewer.number_lists import numbers_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,6 +130,9 @@ FIELD_WORDS = {
     "frame_interval_s": "the frame interval",
     "polarization_layout": "the order of the angles",
     "phase_sign": "the sign",
+    "medium_index": "the index of the medium",
+    "focus_um": "the focus positions",
+    "phase_steps_deg": "the phase steps",
 }
 
 MASS_FACTS = ("wavelength_nm", "pixel_size_um", "phase_unit")
@@ -179,6 +183,10 @@ def fact_in_words(name: str, value: Any, n_channels: int = 1) -> str:
             text = UNIT_TITLES[PhaseUnit(value)]
         case "phase_sign":
             text = "as recorded" if value == 1 else "inverted"
+        case "focus_um":
+            text = f"{numbers_in_words(value)} µm"
+        case "phase_steps_deg":
+            text = f"{numbers_in_words(value)}°"
         case _:
             text = f"{value:.6g}"
     return f"{FIELD_WORDS[name]} {text}"

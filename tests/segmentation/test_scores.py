@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from napari_qpm.errors import LayoutError
-from napari_qpm.segmentation.scores import average_precision, dice, overlaps
+from napari_qpm.segmentation.scores import (
+    average_precision,
+    dice,
+    disagreement,
+    overlaps,
+)
 
 
 def strip(*values: int) -> np.ndarray:
@@ -48,3 +53,14 @@ def test_each_cell_is_matched_once():
 def test_different_shapes_are_refused():
     with pytest.raises(LayoutError, match="one shape"):
         dice(strip(1, 1), strip(1))
+
+
+def test_disagreement_counts_lost_cells_and_shifted_outlines():
+    first = np.zeros((8, 8), np.int32)
+    first[1:4, 1:4], first[5:7, 5:7] = 1, 2
+    second = np.where(first == 1, 7, 0)
+
+    assert disagreement(first, first) == 0
+    assert disagreement(first, second) == pytest.approx(1 - 2 / 3)
+    assert disagreement(second, np.zeros_like(first)) == 1
+    assert disagreement(np.zeros_like(first), np.zeros_like(first)) == 0

@@ -66,3 +66,29 @@ def test_a_done_frame_shows_it_is_done(make_napari_viewer_proxy, qtbot):
 
     dock.workflow.show_frame(2)
     assert (box.done.text(), box.done.isChecked()) == ("Mark frame as done", False)
+
+
+def test_the_next_frame_is_suggested_by_a_button(make_napari_viewer_proxy, qtbot):
+    viewer = make_napari_viewer_proxy()
+    show_recording(viewer, make_recording())
+    dock = QPMDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    for step in (StepName.RETRIEVE, StepName.SEGMENT):
+        dock.steps[step].button.click()
+        wait_for_job(qtbot, dock)
+    box = dock.annotation
+    dock.workflow.show_frame(1)
+    box.done.click()
+    dock.workflow.show_frame(0)
+    assert "Shift+G" in box.suggest.toolTip()
+
+    box.suggest.click()
+    assert not box.suggest.isEnabled()
+    wait_for_job(qtbot, dock)
+
+    assert dock.workflow.current_frame() == 2
+    assert "frame 2 are most in doubt" in dock.job.sentence.text()
+    box.done.click()
+    dock.workflow.show_frame(0)
+    box.done.click()
+    assert "no other frame" in box.suggest.toolTip()

@@ -21,7 +21,12 @@ from napari_qpm.retrieval import PhaseEngine, make_phase_engine, stabilise
 from napari_qpm.retrieval.background import MIN_BACKGROUND_SHARE
 from napari_qpm.retrieval.engines import default_engine
 from napari_qpm.retrieval.lazy import check_modality, lazy_phase, retrieval_step
-from napari_qpm.segmentation import make_segmentation_engine, segment
+from napari_qpm.segmentation import (
+    SegmentationEngine,
+    doubt,
+    make_segmentation_engine,
+    segment,
+)
 
 __all__ = [
     "Retrieval",
@@ -95,16 +100,23 @@ class Segmentation:
     @property
     def step(self) -> Step:
         """Provenance of this segmentation."""
-        engine = make_segmentation_engine(self.name, **self.parameters)
-        return Step("segment", self.name, engine.parameters.model_dump(mode="json"))
+        parameters = self._engine.parameters.model_dump(mode="json")
+        return Step("segment", self.name, parameters)
+
+    @property
+    def _engine(self) -> SegmentationEngine:
+        return make_segmentation_engine(self.name, **self.parameters)
 
     def frame(
         self, phase_map: PhaseMap, t: int, token: CancelToken | None = None
     ) -> NDArray[np.int32]:
         """Return the labels ``(Y, X)`` of frame `t`."""
-        single = one_frame(phase_map, phase_map.read(t), phase_map.first_frame + t)
-        engine = make_segmentation_engine(self.name, **self.parameters)
-        return np.asarray(engine.segment(single, token or CancelToken())[0], np.int32)
+        labels = self._engine.segment(_alone(phase_map, t), token or CancelToken())
+        return np.asarray(labels[0], np.int32)
+
+    def doubt(self, phase_map: PhaseMap, t: int, token: CancelToken) -> float:
+        """Return how much the cells of frame `t` are in doubt, 0 to 1."""
+        return doubt(self._engine, _alone(phase_map, t), token)
 
     def lazy(self, phase_map: PhaseMap) -> Any:
         """Return the labels ``(T, Y, X)`` as dask, one chunk a frame."""
@@ -196,3 +208,7 @@ def one_frame(phase_map: PhaseMap, phase: NDArray[np.float32], t: int = 0) -> Ph
         standard_deviation=None,
         frame_notes=(),
     )
+
+
+def _alone(phase_map: PhaseMap, t: int) -> PhaseMap:
+    return one_frame(phase_map, phase_map.read(t), phase_map.first_frame + t)

@@ -4,6 +4,7 @@
 lazily, in any order and on any machine.
 """
 
+from napari_qpm.segmentation.doubt import doubt
 from napari_qpm.segmentation.engine import SegmentationEngine
 from napari_qpm.segmentation.engines import (
     SEGMENTATION_ENGINES,
@@ -14,6 +15,7 @@ from napari_qpm.segmentation.lazy import segment
 __all__ = [
     "SEGMENTATION_ENGINES",
     "SegmentationEngine",
+    "doubt",
     "make_segmentation_engine",
     "segment",
 ]

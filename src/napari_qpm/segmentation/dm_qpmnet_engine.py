@@ -39,6 +39,10 @@ LARGEST_PX = 56.0
 GOOD_PX = 40.0
 """Diameter that larger cells are brought to."""
 LEAST_TILE_PX = 128
+Views = tuple[tuple[bool, ...], ...]
+AS_IT_IS: Views = ((False, False),)
+UPSIDE_DOWN: Views = ((True, True),)
+ALL_VIEWS: Views = tuple(itertools.product((False, True), repeat=2))
 FAST_OVERLAP, THOROUGH_OVERLAP = 0.25, 0.5
 
 
@@ -138,6 +142,7 @@ class DMQPMNetPhaseEngine:
     def __init__(self, parameters: DMQPMNetPhaseParameters | None = None):
         made: Any = parameters or self.Parameters()
         self.parameters: DMQPMNetPhaseParameters = made
+        self._views: Views | None = None
 
     def segment(self, phase_map: PhaseMap, token: CancelToken) -> NDArray[np.int32]:
         """Return labels ``(N, Y, X)`` of frames in memory; 0 is background.
@@ -160,7 +165,15 @@ class DMQPMNetPhaseEngine:
             runtime=self.parameters.runtime.value,
             device=self.parameters.device.value,
         )
-        return labels_by_session(session, phase_map, self.parameters, token)
+        return labels_by_session(
+            session, phase_map, self.parameters, token, self._views
+        )
+
+    def second_opinion(self) -> "DMQPMNetPhaseEngine":
+        """Return an engine whose network sees the frame upside down."""
+        made = type(self)(self.parameters)
+        made._views = UPSIDE_DOWN
+        return made
 
 
 class DMQPMNetEngine(DMQPMNetPhaseEngine):
@@ -182,6 +195,7 @@ def labels_by_session(
     phase_map: PhaseMap,
     parameters: DMQPMNetPhaseParameters,
     token: CancelToken,
+    views: Views | None = None,
 ) -> NDArray[np.int32]:
     """Return labels ``(N, Y, X)`` by a network that is ready to run.
 
@@ -195,7 +209,12 @@ def labels_by_session(
         How cells are parted.
     token
         Checked at every frame and tile.
+    views
+        Axes ``(y, x)`` that are mirrored for the network, each a view whose answers
+        are averaged; by default what the parameters say.
     """
+    chosen = views or (ALL_VIEWS if parameters.thorough else AS_IT_IS)
+    overlap = THOROUGH_OVERLAP if parameters.thorough else FAST_OVERLAP
     pixel = phase_map.pixel_size_um
     pixel_um = 1.0 if pixel is None else math.sqrt(pixel[0] * pixel[1])
     least = parameters.minimum_area
@@ -207,7 +226,7 @@ def labels_by_session(
         diameter = parameters.cell_diameter
         size_px = cell_diameter_px(phase) if diameter is None else diameter / pixel_um
         step = _step(size_px, session.model.spec, min(phase.shape))
-        answers = _answers(session, images, step, parameters.thorough, token)
+        answers = _answers(session, images, step, chosen, overlap, token)
         answers[0, ~np.isfinite(phase)] = -np.inf
         labels[t] = part_cells(
             answers,
@@ -227,7 +246,12 @@ def _step(size_px: float | None, spec: Any, shortest: int) -> int:
 
 
 def _answers(
-    session: "Session", images: Image, step: int, thorough: bool, token: CancelToken
+    session: "Session",
+    images: Image,
+    step: int,
+    views: Views,
+    overlap: float,
+    token: CancelToken,
 ) -> Image:
     """Return the network's answers ``(1 or 3, Y, X)`` on the grid of the images."""
     from napari_qpm.runtime import run_tiled
@@ -237,12 +261,8 @@ def _answers(
     padded = np.pad(images, [(0, 0), *after], mode="edge")
     given = np.stack([binned(image, step) for image in padded]) if step > 1 else images
     side = _tile_side(session.model.spec, max(given.shape[1:]))
-    overlap = THOROUGH_OVERLAP if thorough else FAST_OVERLAP
-    flips = (
-        itertools.product((False, True), repeat=2) if thorough else ((False, False),)
-    )
     total: Image | None = None
-    for flip in flips:
+    for flip in views:
         axes = tuple(n for n, is_flipped in enumerate(flip, start=1) if is_flipped)
         found = run_tiled(
             session,
@@ -255,7 +275,7 @@ def _answers(
         turned = np.flip(found, axes)
         total = turned.copy() if total is None else total + turned
     assert total is not None
-    answers = total / np.float32(4 if thorough else 1)
+    answers = total / np.float32(len(views))
     if step > 1:
         answers = _enlarged(answers, step)[:, : shape[0], : shape[1]]
     return np.ascontiguousarray(answers, np.float32)

@@ -36,3 +36,9 @@ class SegmentationEngine(Protocol):
         Labels count 1, 2, … without gaps in each frame; 0 is background. The token is
         checked at every frame.
         """
+
+    def second_opinion(self) -> "SegmentationEngine":
+        """Return an engine that ought to find the same cells, in another way.
+
+        Where it does not, the cells are in doubt.
+        """

@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.no_cell_brush import NoCellBrush
 from napari_qpm.viewer.shortcuts import Act, tooltip
+from napari_qpm.viewer.suggesting import Suggesting
 
 __all__ = ["AnnotationBox"]
 
@@ -20,6 +21,10 @@ NO_CELL_TOOLTIP = (
     "Paint where there is no cell, in a frame of which you outline only some cells: a "
     "network learns nothing from what is left blank."
 )
+SUGGEST_TOOLTIP = (
+    "Go to the frame whose cells are most in doubt, of those that are not done: where "
+    "the method, asked in another way, outlines other cells."
+)
 
 
 class AnnotationBox(QWidget):
@@ -31,13 +36,19 @@ class AnnotationBox(QWidget):
         Which frames are done.
     no_cell
         The brush.
+    suggesting
+        What shows the next frame to annotate.
     """
 
     def __init__(
-        self, done: DoneFrames, no_cell: NoCellBrush, parent: QWidget | None = None
+        self,
+        done: DoneFrames,
+        no_cell: NoCellBrush,
+        suggesting: Suggesting,
+        parent: QWidget | None = None,
     ):
         super().__init__(parent)
-        self._done, self._no_cell = done, no_cell
+        self._done, self._no_cell, self._suggesting = done, no_cell, suggesting
         self.done = QPushButton()
         self.done.setObjectName("done_button")
         self.done.setCheckable(True)
@@ -49,17 +60,23 @@ class AnnotationBox(QWidget):
         self.hint = QLabel()
         self.hint.setObjectName("no_cell_hint")
         self.hint.setWordWrap(True)
-        row = QHBoxLayout()
-        for widget in (self.no_cell, self.done, self.count):
+        self.suggest = QPushButton("Suggest next frame")
+        self.suggest.setObjectName("suggest_button")
+        row, frames = QHBoxLayout(), QHBoxLayout()
+        for widget in (self.no_cell, self.done):
             row.addWidget(widget)
-        row.addStretch()
+        for widget in (self.suggest, self.count):
+            frames.addWidget(widget)
+        frames.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(row)
+        layout.addLayout(frames)
         layout.addWidget(self.hint)
         self.done.clicked.connect(done.toggle)
         self.no_cell.clicked.connect(no_cell.toggle)
+        self.suggest.clicked.connect(suggesting.suggest)
         done.changed.connect(self.refresh)
         no_cell.changed.connect(self.refresh)
         self.refresh()
@@ -79,6 +96,10 @@ class AnnotationBox(QWidget):
         self.done.setText(MARKED if done.is_shown_done else MARK)
         self.done.setToolTip(obstacle or tooltip(DONE_TOOLTIP, Act.DONE))
         self.count.setText(done.sentence())
+        self.suggest.setVisible(bool(done.sentence()))
+        in_the_way = self._suggesting.obstacle()
+        self.suggest.setEnabled(not in_the_way)
+        self.suggest.setToolTip(in_the_way or tooltip(SUGGEST_TOOLTIP, Act.SUGGEST))
         self.no_cell.setEnabled(obstacle is None)
         self.no_cell.setChecked(no_cell.is_chosen)
         self.no_cell.setToolTip(obstacle or tooltip(NO_CELL_TOOLTIP, Act.NO_CELL))

@@ -56,6 +56,7 @@ from napari_qpm.viewer.scripts import script_of
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.shortcuts import Act
 from napari_qpm.viewer.step_box import StepBox
+from napari_qpm.viewer.suggesting import Suggesting
 from napari_qpm.viewer.table_box import TableBox
 from napari_qpm.viewer.tall_scroll import TallScroll
 from napari_qpm.viewer.wording import gaps_in_words
@@ -124,8 +125,11 @@ class QPMDock(QWidget):
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
         self.done_frames = DoneFrames(workflow, self.label_tools)
+        self.suggesting = Suggesting(workflow)
         self.no_cell_brush = NoCellBrush(workflow, self.label_tools)
-        self.annotation = AnnotationBox(self.done_frames, self.no_cell_brush)
+        self.annotation = AnnotationBox(
+            self.done_frames, self.no_cell_brush, self.suggesting
+        )
         self.autosave = Autosave(workflow, post=self._gui.post)
         self.keys = LayerKeys(
             workflow,
@@ -135,6 +139,7 @@ class QPMDock(QWidget):
                 Act.MEASURE: lambda: self.run_step(StepName.MEASURE),
                 Act.FOLLOW: self.toggle_following,
                 Act.DONE: self.done_frames.toggle,
+                Act.SUGGEST: self.suggesting.suggest,
                 Act.NO_CELL: self.no_cell_brush.toggle,
             },
         )

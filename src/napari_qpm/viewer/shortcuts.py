@@ -23,6 +23,8 @@ class Act(StrEnum):
     """Let phase and cells follow the slider, or not."""
     DONE = "done"
     """Mark the frame as done, or not."""
+    SUGGEST = "suggest"
+    """Show the frame whose cells are most in doubt."""
     NO_CELL = "no_cell"
     """Paint where there is no cell."""
     MERGE = "merge"
@@ -67,6 +69,7 @@ SHORTCUTS = {
     Act.MEASURE: Shortcut("Shift-T", "Measure cells and show the table"),
     Act.FOLLOW: Shortcut("Shift-F", "Follow the slider, or stop following"),
     Act.DONE: Shortcut("Shift-E", "Mark the frame as done, or as not done"),
+    Act.SUGGEST: Shortcut("Shift-G", "Suggest the next frame to annotate"),
     Act.NO_CELL: Shortcut("Shift-B", "Paint where there is no cell, or stop"),
     Act.MERGE: Shortcut("Shift-M", "Merge cells by clicks", is_for_cells=True),
     Act.SPLIT: Shortcut("Shift-S", "Split a cell", is_for_cells=True),

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -168,20 +169,33 @@ class ModelSpec:
             The file cannot be read, or is not a model's.
         """
         try:
-            values = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            state = path.stat()
+        except OSError as error:
             raise FileFormatError(f"{path} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise FileFormatError(f"{path} is no model: it holds no object.")
-        spec = cls.from_dict(values, str(path))
-        if not _HASH.fullmatch(spec.sha256):
-            raise FileFormatError(f"{path} lacks sha256, the hash of the weights.")
-        return spec
+        return _loaded(path, state.st_mtime_ns, state.st_size)
 
     def dump(self, path: Path) -> None:
         """Write the spec as readable JSON."""
         text = json.dumps(self.to_dict(), indent=1, default=str, ensure_ascii=False)
         path.write_text(text + "\n", "utf-8")
+
+
+@lru_cache(maxsize=256)
+def _loaded(path: Path, changed_ns: int, n_bytes: int) -> ModelSpec:
+    """Return the spec in a file as it was at that time.
+
+    Read once: viewers ask for the list of models at every move of a slider.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise FileFormatError(f"{path} is no model: it holds no object.")
+    spec = ModelSpec.from_dict(values, str(path))
+    if not _HASH.fullmatch(spec.sha256):
+        raise FileFormatError(f"{path} lacks sha256, the hash of the weights.")
+    return spec
 
 
 def _require_version(values: Mapping[str, Any], where: str) -> None:

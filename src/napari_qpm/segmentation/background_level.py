@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal import find_peaks
 
+from napari_qpm.segmentation._level_kernels import bin_counts, block_deviations
+
 __all__ = ["BackgroundLevel", "background_level"]
 
 _NEAR_ZERO = 0.25
@@ -62,13 +64,13 @@ def background_level(image: NDArray[np.floating]) -> BackgroundLevel:
     values = image[np.isfinite(image)]
     if values.size == 0:
         return BackgroundLevel(0.0, 0.0)
-    low, high = np.percentile(values, _RANGE_PERCENT)
+    low, high = (float(limit) for limit in np.percentile(values, _RANGE_PERCENT))
     floor = 1e-6 * max(abs(low), abs(high))
     if high - low <= floor:
         return BackgroundLevel(float(np.median(values)), float(floor))
-    clear = _peaks(image, values, _CLEAR, floor)
+    clear = _peaks(image, values, (low, high), _CLEAR, floor)
     level = clear.min()
-    faint = _peaks(image, values, _FAINT, floor)
+    faint = _peaks(image, values, (low, high), _FAINT, floor)
     gaps = faint[np.abs(faint).argmin()]
     if abs(gaps) < _NEAR_ZERO * (level - gaps):
         level = gaps
@@ -80,14 +82,15 @@ def background_level(image: NDArray[np.floating]) -> BackgroundLevel:
 def _peaks(
     image: NDArray[np.floating],
     values: NDArray[np.floating],
+    limits: tuple[float, float],
     search: _Search,
     floor: float,
 ) -> NDArray[np.float64]:
     """Return the middles of the peaks of the histogram; always at least one."""
     noise = max(_quiet_noise(image, search), floor)
-    low, high = np.percentile(values, _RANGE_PERCENT)
+    low, high = limits
     n_bins = int(np.clip((high - low) * _BINS_PER_NOISE / noise, 16, _MOST_BINS))
-    counts, edges = np.histogram(values, bins=n_bins, range=(low, high))
+    counts, edges = bin_counts(values, low, high, n_bins), np.linspace(*limits, n_bins + 1)
     density = ndimage.gaussian_filter1d(
         np.pad(counts.astype(float), 1), _BINS_PER_NOISE, mode="constant"
     )
@@ -116,8 +119,6 @@ def _quiet_noise(image: NDArray[np.floating], search: _Search) -> float:
     rows, columns = (size // block for size in image.shape)
     if rows * columns == 0:
         return float(np.std(image[np.isfinite(image)], dtype=np.float64))
-    tiles = image[: rows * block, : columns * block]
-    tiles = tiles.reshape(rows, block, columns, block)
-    spread = tiles.std(axis=(1, 3), dtype=np.float64)
+    spread = block_deviations(image, block)
     spread = spread[np.isfinite(spread)]
     return float(np.quantile(spread, search.quiet_share)) if spread.size else 0.0

@@ -15,6 +15,7 @@ __all__ = ["binned", "blob_response", "typical_diameter"]
 _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 10
 _N_SCALES = 12
+_N_MARGINS = 3
 _REACH = 4.0
 _DIAMETER_PER_SIGMA = 2 * math.sqrt(2)
 _LEAST_SOLIDITY = 0.9
@@ -121,8 +122,11 @@ def _contact(piece: NDArray[np.bool_]) -> int:
 def binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Return the mean of blocks of `step` pixels; an incomplete last block is cut."""
     rows, columns = (size // step for size in image.shape)
-    blocks = image[: rows * step, : columns * step].reshape(rows, step, columns, step)
-    mean: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
+    whole = image[: rows * step, : columns * step]
+    # Rows first: adding them up is many times faster than both axes at once.
+    added = whole.reshape(rows, step, columns * step).sum(axis=1, dtype=np.float32)
+    total = added.reshape(rows, columns, step).sum(axis=2, dtype=np.float32)
+    mean: NDArray[np.float32] = total / np.float32(step**2)
     return mean
 
 
@@ -137,7 +141,9 @@ def _blobs(
     """Return diameter and response of every maximum over space and scale."""
     step = np.log(sigmas[1] / sigmas[0])
     diameters, heights = [], []
-    responses = list(_responses(image, sigmas))
+    # Small scales need a small margin around the image only.
+    groups = np.array_split(sigmas, _N_MARGINS)
+    responses = [one for group in groups for one in _responses(image, group)]
     for k in range(1, len(sigmas) - 1):
         finer, here, coarser = responses[k - 1 : k + 2]
         peak = (ndimage.maximum_filter(here, 3) == here) & mask & (here > 0)

@@ -300,12 +300,12 @@ def _part_coarsely(
     share = binned(np.pad(mask.astype(np.float32), after), step)
     hills = binned(np.pad(root, after, mode="edge"), step)
     landscape = _landscape(hills, share >= 0.5, diameter / step)
-    # Every block that holds a pixel of the mask, so that none is left without label.
+    # Every block that holds a pixel of the mask, so that none is left without label
+    # and no label without pixel.
     labels = flood(landscape, share > 0, separation, least_area / step**2)
     fine = labels.repeat(step, axis=0).repeat(step, axis=1)
-    fine = fine[: mask.shape[0], : mask.shape[1]] * mask
-    consecutive: NDArray[np.int32] = relabel_sequential(fine)[0].astype(np.int32)
-    return consecutive
+    parted: NDArray[np.int32] = fine[: mask.shape[0], : mask.shape[1]] * mask
+    return parted
 
 
 def _landscape(

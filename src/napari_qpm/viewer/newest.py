@@ -1,6 +1,7 @@
 """A thread that always works on the newest request and forgets the others."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,9 @@ class NewestFirst(Generic[Request]):
         costs nothing.
     name
         Of the thread.
+    is_eager
+        Start at once on a request that none preceded for the settling time: a jump,
+        or the begin of a motion.
     """
 
     def __init__(
@@ -35,8 +39,13 @@ class NewestFirst(Generic[Request]):
         work: Callable[[Request, CancelToken], None],
         settle_s: float,
         name: str,
+        *,
+        is_eager: bool = False,
     ):
         self._work, self.settle_s, self._name = work, settle_s, name
+        self._is_eager = is_eager
+        self._asked_at = -math.inf
+        self._may_start = False
         self._news = threading.Condition()
         self._request: Request | None = None
         self._token = CancelToken()
@@ -62,6 +71,9 @@ class NewestFirst(Generic[Request]):
                 return
             self._token.cancel()
             self._request = request
+            now, before = time.monotonic(), self._asked_at
+            self._may_start = self._is_eager and now - before > self.settle_s
+            self._asked_at = now
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name=self._name, daemon=True
@@ -110,9 +122,9 @@ class NewestFirst(Generic[Request]):
                 logger.exception("%s failed", self._name)
 
     def _wait_for_rest(self) -> None:
-        """Return once no newer request came for the settling time."""
-        seen, deadline = self._request, time.monotonic() + self.settle_s
-        while (left := deadline - time.monotonic()) > 0 and not self._is_closed:
+        """Return once no newer request came for the settling time, or none has to."""
+        while not (self._is_closed or self._may_start):
+            left = self._asked_at + self.settle_s - time.monotonic()
+            if left <= 0:
+                return
             self._news.wait(left)
-            if self._request is not seen:
-                seen, deadline = self._request, time.monotonic() + self.settle_s

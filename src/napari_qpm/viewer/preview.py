@@ -86,7 +86,9 @@ class Preview:
         self._field: weakref.ref[FieldOfView] | None = None
         self._maker: FrameMaker | None = None
         self._t, self._direction = 0, 1
-        self._phases = NewestFirst(self._make, PHASE_SETTLE_S, "qpm preview")
+        self._phases = NewestFirst(
+            self._make, PHASE_SETTLE_S, "qpm preview", is_eager=True
+        )
         self._cells = NewestFirst(self._make, CELLS_SETTLE_S, "qpm preview cells")
         workflow.viewer.dims.events.current_step.connect(self._on_slider)
         workflow.viewer.layers.events.removed.connect(self._on_layer_removed)

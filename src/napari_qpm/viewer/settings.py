@@ -55,11 +55,8 @@ class Settings:
 
     def engine(self, step: StepName, modality: Modality | None) -> str | None:
         """Return the name of the chosen engine, by default the first that fits."""
-        names = [entry.name for entry in self.engines(step, modality)]
-        chosen = self._engines.get((step, modality or ""))
-        if chosen in names:
-            return chosen
-        return names[0] if names else None
+        entry = self._entry(step, modality)
+        return None if entry is None else entry.name
 
     def choose(self, step: StepName, modality: Modality | None, engine: str) -> None:
         """Use this engine for this kind of recording from now on."""
@@ -69,21 +66,13 @@ class Settings:
         self, step: StepName, modality: Modality | None
     ) -> type[Parameters] | None:
         """Return the parameters model of the chosen engine."""
-        if step is StepName.MEASURE:
-            from napari_qpm.measurement import MeasurementParameters
-
-            return MeasurementParameters
-        name = self.engine(step, modality)
-        for entry in self.engines(step, modality):
-            if entry.name == name:
-                model: type[Parameters] = entry.load().Parameters
-                return model
-        return None
+        return _model_of(step, self._entry(step, modality))
 
     def values(self, step: StepName, modality: Modality | None) -> dict[str, Any]:
         """Return what differs from the defaults of the chosen engine."""
-        model = self.model(step, modality)
-        chosen = self._values.get(self._key(step, modality), {})
+        entry = self._entry(step, modality)
+        model = _model_of(step, entry)
+        chosen = self._values.get(_key(step, entry), {})
         return {**({} if model is None else self._preferred_of(model)), **chosen}
 
     def set_values(
@@ -96,13 +85,14 @@ class Settings:
         UnknownNameError, ParameterError
             A parameter is unknown, or a value is out of bounds.
         """
-        model = self.model(step, modality)
+        entry = self._entry(step, modality)
+        model = _model_of(step, entry)
         if model is None:
             return
         set_values = model.parse(values).model_dump(mode="json")
         preferred = self._preferred_of(model)
         defaults = model.parse(preferred).model_dump(mode="json")
-        self._values[self._key(step, modality)] = {
+        self._values[_key(step, entry)] = {
             key: value for key, value in set_values.items() if value != defaults[key]
         }
 
@@ -171,8 +161,28 @@ class Settings:
             link=dict(self.link_values) if is_series else None,
         )
 
-    def _key(self, step: StepName, modality: Modality | None) -> tuple[StepName, str]:
-        return step, self.engine(step, modality) or ""
+    def _entry(self, step: StepName, modality: Modality | None) -> Entry | None:
+        """Return the chosen engine, by default the first that fits."""
+        entries = self.engines(step, modality)
+        chosen = self._engines.get((step, modality or ""))
+        default = entries[0] if entries else None
+        return next((entry for entry in entries if entry.name == chosen), default)
+
+
+def _key(step: StepName, entry: Entry | None) -> tuple[StepName, str]:
+    return step, "" if entry is None else entry.name
+
+
+def _model_of(step: StepName, entry: Entry | None) -> type[Parameters] | None:
+    """Return the parameters model of an engine, or of the step that has none."""
+    if step is StepName.MEASURE:
+        from napari_qpm.measurement import MeasurementParameters
+
+        return MeasurementParameters
+    if entry is None:
+        return None
+    model: type[Parameters] = entry.load().Parameters
+    return model
 
 
 def _is_ready(entry: Entry) -> bool:

@@ -90,7 +90,8 @@ def _peaks(
     noise = max(_quiet_noise(image, search), floor)
     low, high = limits
     n_bins = int(np.clip((high - low) * _BINS_PER_NOISE / noise, 16, _MOST_BINS))
-    counts, edges = bin_counts(values, low, high, n_bins), np.linspace(*limits, n_bins + 1)
+    counts = bin_counts(values, low, high, n_bins)
+    edges = np.linspace(low, high, n_bins + 1)
     density = ndimage.gaussian_filter1d(
         np.pad(counts.astype(float), 1), _BINS_PER_NOISE, mode="constant"
     )

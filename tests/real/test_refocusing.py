@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from napari_qpm.jobs import CancelToken
-from napari_qpm.retrieval.refocusing import Propagator, find_focus
+from napari_qpm.retrieval.cell_focus import focus_cells
+from napari_qpm.retrieval.propagator import Propagator, find_focus
 
 PIXEL_UM, WAVELENGTH_UM, INDEX = 0.139, 0.647, 1.335
 """Of the shearing-interferometry series of the same cells; the file states none."""
@@ -35,3 +36,12 @@ def test_autofocus_finds_the_plane_of_nrefocus(field):
     assert ours == pytest.approx(theirs * 1e6, abs=0.2)
     there = propagator.at(propagator.spectrum(field), ours)
     assert np.abs(there).std() < 0.8 * np.abs(field).std()
+
+
+def test_the_cell_by_itself_has_the_focus_of_its_field(field):
+    propagator = Propagator(field.shape, (PIXEL_UM, PIXEL_UM), WAVELENGTH_UM, INDEX)
+    found = find_focus(field, propagator, 0.0, 12.0, CancelToken())
+    recorded = field.astype(np.complex64)
+    composite, (cell,) = focus_cells(recorded, propagator, 12.0, CancelToken())
+    assert cell.distance_um == pytest.approx(found, abs=0.1)
+    assert np.abs(composite).std() < 0.8 * np.abs(field).std()

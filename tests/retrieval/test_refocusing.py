@@ -8,7 +8,8 @@ from napari_qpm.acquisition import Acquisition
 from napari_qpm.errors import MissingMetadataError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import PHASE_ENGINES, make_phase_engine
-from napari_qpm.retrieval.refocusing import Propagator, find_focus
+from napari_qpm.retrieval.cell_focus import focus_cells
+from napari_qpm.retrieval.propagator import Propagator, find_focus
 
 SIDE, PIXEL_UM, WAVELENGTH_UM, INDEX = 128, 0.25, 0.55, 1.337
 FINE_PIXEL_UM = 0.1
@@ -98,15 +99,60 @@ def test_hologram_out_of_focus_is_refocused_on_the_grid_of_its_phase(grid):
     frame = hologram(9.0)
     plain = retrieve(frame, grid=grid)
     by_hand = retrieve(frame, grid=grid, refocus_um=-9)
-    by_itself = retrieve(frame, grid=grid, autofocus=True)
+    by_itself = retrieve(frame, grid=grid, autofocus="frame")
     assert by_itself.frame_notes[0]["focus_um"] == pytest.approx(-9, abs=0.5)
     assert misfit(by_hand) < 0.5 * misfit(plain)
     assert misfit(by_itself) < 0.5 * misfit(plain)
 
 
+def two_cells(heights_um, side=256):
+    """Return the field of two cells at other heights, and the true phase."""
+    truth = cell(side=side, pixel=FINE_PIXEL_UM)
+    moved = propagator(side, FINE_PIXEL_UM)
+    field, phase = 1 + 0j, 0.0
+    for height, shift in zip(heights_um, (-50, 60), strict=True):
+        one = np.roll(truth, shift, axis=1)
+        phase = phase + one
+        field = field + moved.at(moved.spectrum(np.exp(1j * one)), height) - 1
+    return field, phase
+
+
+def test_cells_at_other_heights_come_into_focus_each():
+    field, truth = two_cells((5.0, -4.0))
+    move = propagator(256, FINE_PIXEL_UM)
+
+    composite, cells = focus_cells(field.astype(np.complex64), move, 8.0, CancelToken())
+
+    found = {round(c.x) // 128: c.distance_um for c in cells}
+    assert found == pytest.approx({0: -5.0, 1: 4.0}, abs=0.3)
+    error = np.angle(composite * np.exp(-1j * truth))
+    for plane in (0.0, -5.0, 4.0):
+        one_plane = move.at(move.spectrum(field), plane)
+        assert error.std() < 0.5 * np.angle(one_plane * np.exp(-1j * truth)).std()
+
+
+def test_an_even_field_and_dust_have_no_cells(rng):
+    field = 1 + 0.05 * rng.normal(size=(2, 96, 96))
+    field = (field[0] + 1j * field[1]).astype(np.complex64)
+    field[40:44, 40:44] *= -1
+    composite, cells = focus_cells(field, propagator(96), 8.0, CancelToken())
+    assert cells == []
+    np.testing.assert_array_equal(composite, field)
+
+
+def test_a_hologram_says_where_each_cell_was_in_focus():
+    result = retrieve(hologram(9.0), autofocus="cells")
+    (note,) = result.frame_notes
+    ((y, x, distance),) = note["cell_focus_um"]
+    assert distance == pytest.approx(-9, abs=0.5)
+    assert y == pytest.approx(result.shape[1] / 2, abs=3)
+    assert x == pytest.approx(result.shape[2] / 2, abs=5)
+    assert misfit(result) < 0.5 * misfit(retrieve(hologram(9.0)))
+
+
 def test_other_sideband_is_refocused_to_the_same_side():
     facts = FACTS | {"sideband_cycles_per_px": (-0.24, -0.21), "phase_sign": -1}
-    result = retrieve(hologram(9.0), facts=facts, autofocus=True)
+    result = retrieve(hologram(9.0), facts=facts, autofocus="frame")
     assert result.frame_notes[0]["focus_um"] == pytest.approx(-9, abs=0.5)
 
 

@@ -13,6 +13,7 @@ from napari_qpm.viewer.wording import (
     explain,
     mass_text,
     notes_in_words,
+    unwrapping_in_words,
 )
 
 
@@ -97,3 +98,21 @@ def test_what_the_user_can_mend_comes_with_a_remedy(error, remedy):
 
     assert text.startswith("Segment cells failed")
     assert remedy in text
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ({"focus_um": -0.9}, "Refocused by -0.9 µm."),
+        (
+            {"focus_um": 1.0, "cell_focus_um": [[5.0, 7.0, 2.4]]},
+            "Refocused by +1.0 µm, its cell by +2.4 µm.",
+        ),
+        (
+            {"focus_um": 1.0, "cell_focus_um": [[5.0, 7.0, 2.4], [9.0, 9.0, -3.0]]},
+            "Refocused by +1.0 µm, its cells by -3.0 to +2.4 µm.",
+        ),
+    ],
+)
+def test_the_focus_of_frame_and_cells_is_told(notes, said):
+    assert unwrapping_in_words(notes) == said

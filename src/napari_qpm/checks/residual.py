@@ -281,7 +281,10 @@ def _is_refocused(phase_map: PhaseMap) -> bool:
     if any("focus_um" in notes for notes in phase_map.frame_notes):
         return True
     steps = [step.parameters for step in phase_map.history if step.name == "retrieve"]
-    return any(step.get("refocus_um") or step.get("autofocus") for step in steps)
+    return any(
+        step.get("refocus_um") or step.get("autofocus", "off") != "off"
+        for step in steps
+    )
 
 
 def _model_of(acquisition: Acquisition) -> Model:

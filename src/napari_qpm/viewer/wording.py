@@ -95,8 +95,19 @@ def unwrapping_in_words(notes: Mapping[str, object]) -> str:
         told += f" ({n_residues} ambiguous points)"
     focus = notes.get("focus_um")
     if isinstance(focus, int | float):
-        told = f"{told} Refocused by {focus:+.1f} µm.".strip()
+        told = f"{told} Refocused by {focus:+.1f} µm{_cells_apart(notes)}.".strip()
     return told
+
+
+def _cells_apart(notes: Mapping[str, object]) -> str:
+    """Return between which planes the cells of a frame are in focus, if they say."""
+    cells = notes.get("cell_focus_um")
+    if not isinstance(cells, list) or not cells:
+        return ""
+    distances = [distance for _, _, distance in cells]
+    if len(cells) == 1:
+        return f", its cell by {distances[0]:+.1f} µm"
+    return f", its cells by {min(distances):+.1f} to {max(distances):+.1f} µm"
 
 
 def layout_title(layout: tuple[int, ...], n_channels: int) -> str:

@@ -30,11 +30,19 @@ def scene(shape):
     distance = (y - centre[0]) ** 2 + (x - centre[1]) ** 2
     path = 0.2 * np.exp(-distance / (2 * width**2))
     light = 0.4 + 0.6 * np.exp(-distance / (8 * width**2))
-    series = CosineSeries(shape, (PIXEL_UM, PIXEL_UM))
-    slopes = series.gradient(series.coefficients(path))
-    slope = -series.image(series.divergence((light * slopes[0], light * slopes[1])))
-    uniform = -series.image(series.divergence(slopes))
-    return light, slope, uniform, path
+    return light, -divergence(path, light), -divergence(path, np.ones(shape)), path
+
+
+def divergence(path, light):
+    """Return ``div(I grad W)`` by Fourier series of the mirrored images."""
+    wide, bright = (
+        np.pad(a, [(0, n) for n in a.shape], "symmetric") for a in (path, light)
+    )
+    total = np.zeros(wide.shape)
+    for k in wave_numbers(wide.shape):
+        flow = bright * np.fft.ifft2(1j * k * np.fft.fft2(wide)).real
+        total += np.fft.ifft2(1j * k * np.fft.fft2(flow)).real
+    return total[: path.shape[0], : path.shape[1]]
 
 
 def wave_numbers(shape):

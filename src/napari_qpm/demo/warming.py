@@ -11,6 +11,7 @@ from napari_qpm.pipeline import EngineStep, Pipeline, run_pipeline
 from napari_qpm.registry import Entry
 from napari_qpm.retrieval.engine import Unwrapping
 from napari_qpm.retrieval.engines import PHASE_ENGINES
+from napari_qpm.retrieval.intensity_transport import warm as warm_transport
 from napari_qpm.segmentation.outlines import outline_labels
 from napari_qpm.specimens import KINDS, simulate
 
@@ -50,6 +51,7 @@ def warm_kernels(
                     Pipeline(retrieve=step), sample.acquisition, Path(folder), token
                 )
         seconds[entry.name] = time.perf_counter() - started
+    warm_transport()
     outline_labels(np.eye(3, dtype=np.int32), 1)
     if report is not None:
         report(Progress(len(names), len(names), "engines", "Compiling kernels"))

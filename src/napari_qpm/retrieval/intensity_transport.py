@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
 from napari_qpm.retrieval._cosine_series import CosineSeries
+from napari_qpm.retrieval._flow_kernels import flow_divergence
 
 __all__ = [
     "AxialChange",
@@ -20,6 +21,7 @@ __all__ = [
     "axial_change",
     "optical_path",
     "optical_path_universal",
+    "warm",
 ]
 
 UNEVEN = 1.2
@@ -140,11 +142,9 @@ def optical_path(
         case Solver.UNIFORM:
             return series.image(series.inverse_laplacian(source, damping))
         case Solver.TEAGUE:
-            slopes = series.gradient(series.inverse_laplacian(source))
-            light = _safe(change.light)
-            for slope in slopes:
-                slope /= light
-            found = series.divergence(slopes)
+            potential = series.image(series.inverse_laplacian(source))
+            found = _transported(potential, np.reciprocal(_safe(change.light)), series)
+            found *= series.border_ratio
             return series.image(series.inverse_laplacian(found, damping))
     found = optical_path_universal(source, _safe(change.light), series)
     squared = series.squared**2
@@ -167,14 +167,10 @@ def optical_path_universal(source: Image, light: Image, series: CosineSeries) ->
     -----
     The equation of the universal solution (Zhang et al., Opt. Lett. 45, 6679, 2020), by
     conjugate gradients with the uniform solution as preconditioner: an iteration gains
-    what depends on the light's range alone, not on the size of the frame.
+    what depends on the light's range alone, not on the size of the frame. Flow is taken
+    between pixels; what that makes of each cosine is corrected in the source.
     """
-
-    def transported(path: Image) -> Image:
-        slopes = series.gradient(path)
-        return series.divergence((light * slopes[0], light * slopes[1]))
-
-    left = source.copy()
+    left = source / series.border_ratio
     left[0, 0] = 0
     goal = TOLERANCE * float(np.linalg.norm(left))
     path = np.zeros_like(left)
@@ -184,7 +180,7 @@ def optical_path_universal(source: Image, light: Image, series: CosineSeries) ->
     for _ in range(ROUNDS):
         if np.linalg.norm(left) <= goal:
             break
-        moved = transported(direction)
+        moved = _transported(series.image(direction), light, series)
         size = np.float32(power / _dot(direction, moved))
         path += size * direction
         left -= size * moved
@@ -195,9 +191,20 @@ def optical_path_universal(source: Image, light: Image, series: CosineSeries) ->
     return path
 
 
+def warm() -> None:
+    """Compile the kernels, which fills numba's cache."""
+    even = np.ones((8, 8), np.float32)
+    flow_divergence(even, even, (1.0, 1.0))
+
+
+def _transported(path: Image, light: Image, series: CosineSeries) -> Image:
+    """Return the series of ``div(I grad W)`` of a path W ``(Y, X)``."""
+    return series.coefficients(flow_divergence(path, light, series.pixel_um))
+
+
 def _safe(light: Image) -> Image:
     return np.maximum(light, np.float32(DARKEST * float(light.max())))
 
 
 def _dot(a: Image, b: Image) -> float:
-    return float(np.vdot(a.astype(np.float64), b.astype(np.float64)))
+    return float(np.vdot(a, b))

@@ -117,6 +117,30 @@ def test_info_says_what_was_understood(qpm_command: Run, hologram: Path) -> None
     assert record["missing"] == {}
 
 
+def test_the_channel_of_a_mixed_file_is_named(
+    qpm_command: Run, hologram: Path, tmp_path: Path
+) -> None:
+    recording = qpm.open(hologram).read(0)[0]
+    mixed = tmp_path / "mixed.npy"
+    np.save(mixed, np.stack([recording, recording[::-1]])[None])
+
+    told = qpm_command("info", mixed, "--channel", 1, "--json").events[-1]
+    (record,) = told["recordings"]
+    assert record["modality"] == "off-axis"
+    assert record["history"][0]["parameters"]["channels"]["chosen"] == "1"
+
+    outcome = qpm_command(
+        *("retrieve", mixed, "-o", tmp_path / "out", "--channel", "GFP")
+    )
+    assert outcome.code == 1
+    assert "GFP" in outcome.stderr
+    outcome = qpm_command(
+        *("retrieve", mixed, "-o", tmp_path / "out", "--channel", 1, "--json")
+    )
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.events[-1]["results"][0]["shape_tyx"][0] == 1
+
+
 def test_options_override_the_file(
     qpm_command: Run, hologram: Path, tmp_path: Path
 ) -> None:

@@ -150,6 +150,12 @@ def _tiffs(folder: Path, size: int, n: int) -> Iterator[Sample]:
             writer.write(frames + r, metadata={"axes": "TYX", "Name": f"pos {r}"})
     kind = "OME-TIFF, positions"
     yield Sample("ome-positions", path, kind, "u2", "little", frames[:, None])
+    path = folder / "mixed.ome.tif"
+    mixed = np.stack([frames // 200, frames], axis=1)
+    names = {"axes": "TCYX", "Channel": {"Name": ["GFP", "DHM"]}}
+    tifffile.imwrite(path, mixed, photometric="minisblack", metadata=names)
+    kind = "OME-TIFF, hologram beside fluorescence"
+    yield Sample("mixed", path, kind, "u2", "little", frames[:, None])
     colours = np.stack([_counts(raw[:1], "u1")[0] // k for k in (1, 2, 3)], -1)
     path = folder / "colours.tif"
     tifffile.imwrite(path, colours, photometric="rgb")
@@ -400,3 +406,8 @@ def _folders(folder: Path, size: int, n: int) -> Iterator[Sample]:
         tifffile.imwrite(path, frames + r, photometric="minisblack")
     kind = "folder of stacks"
     yield Sample("stacks", folder / "stacks", kind, "u1", "-", frames[:, None])
+    series = folder / "phasics-series"
+    series.mkdir(exist_ok=True)
+    for t in range(n):
+        _write_phasics(series / f"SID PHA {t + 1}.tif", size)
+    yield Sample("phasics-series", series, "folder of Phasics", "u2", "little", None)

@@ -1,11 +1,12 @@
-"""Pictures of the Recording step: angles, a reference, and what a folder remembers.
+"""Pictures of the Recording step: angles, a reference, a folder's memory, a stack.
 
 Run under a display or Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_recording_pictures.py
 
 The polarization sample is opened, then holograms of the off-axis sample that are saved
-as a microscope saves them; the pictures go to docs/images.
+as a microscope saves them, then the real through-focus stack of the shared data (beside
+the project); the pictures go to docs/images.
 """
 
 import os
@@ -24,11 +25,14 @@ from make_screenshots import (
     type_number,
     wait_for_job,
 )
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
 import napari  # isort: skip  (after make_screenshots has set where settings go)
 
 from napari_qpm.specimens.samples import simulate
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+STACK = SHARED / "tie-cell-throughfocus" / "onaxis_stack_zyx.tif"
 
 
 def main() -> None:
@@ -69,6 +73,30 @@ def main() -> None:
     viewer.layers.clear()
     open_file(viewer, dock, folder / "cells 2.tif")
     save(viewer, options, "4-remembered")
+    viewer.layers.clear()
+
+    viewer.open(STACK, plugin="napari")
+    settle()
+    wait_for_job(dock)
+    kind = dock.findChild(QComboBox, "kind")
+    kind.setCurrentIndex(kind.findText("Through-focus stack"))
+    kind.activated.emit(kind.currentIndex())
+    planes = dock.findChild(QLineEdit, "focus_um")
+    planes.setText("-100, -50, -20, -10, 0, 10, 20, 50, 100")
+    planes.editingFinished.emit()
+    dock.references.take_file(STACK.with_name("reference_empty.tif"))
+    wait_for_job(dock)
+    for name, value in (
+        ("wavelength_nm", 532),
+        ("pixel_size_um", 0.16),
+        ("medium_index", 1.337),
+    ):
+        type_number(dock, name, value)
+    click(dock, "retrieve_button")
+    wait_for_job(dock)
+    viewer.reset_view()
+    settle()
+    save(viewer, options, "5-stack")
     viewer.close()
 
 

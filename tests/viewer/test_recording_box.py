@@ -149,8 +149,11 @@ def test_a_stack_becomes_planes_whose_places_are_typed(
     layer = open_file(viewer, mailbox, tmp_path / "stack 1.npy", "phase")
     assert not box.focus.isVisible()
 
+    told = "The file counts its 5 images along Z, not along time; they are shown as"
+    workflow.field.acquisition = workflow.acquisition.with_note(f"{told} frames.")
     box.kind.setCurrentIndex(box.kind.findText("Through-focus stack"))
     box.kind.activated.emit(box.kind.currentIndex())
+    assert not any(note.startswith(told) for note in workflow.acquisition.notes)
     assert workflow.acquisition.shape == (1, 5, *cells_phase(1).shape[1:])
     assert layer.data.shape == (5, 1, *cells_phase(1).shape[1:])
     assert box.focus.isVisible()

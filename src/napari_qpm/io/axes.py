@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from napari_qpm.errors import LayoutError
 
-__all__ = ["ArrayOrder", "FrameAxes", "array_order", "plan_axes"]
+__all__ = ["AS_FRAMES", "ArrayOrder", "FrameAxes", "array_order", "plan_axes"]
 
+AS_FRAMES = "they are shown as frames"
 _FRAME_LETTERS = "TIQRMPA"
 """Axes that may count frames: time, and what writers use for a plain sequence."""
 
@@ -138,8 +139,8 @@ def plan_axes(
         assign("frame", axis)
         notes.append(
             f"The file counts its {sizes[axis]} images along {letter}, not along time; "
-            "they are shown as frames. For planes along the optical axis open it with "
-            "modality='through-focus'."
+            f"{AS_FRAMES}. For planes along the optical axis say that it is a "
+            "through-focus stack (modality='through-focus')."
         )
     axes = FrameAxes(tuple(sizes), roles["frame"], roles["channel"], tuple(notes))
     if fields < 0:

@@ -65,6 +65,7 @@ class NumbersBox(QLineEdit):
         """Show numbers, and what to type while there are none."""
         self._shown = numbers_in_words(values)
         self.setText(self._shown)
+        self.setCursorPosition(0)
         self.setPlaceholderText(hint)
 
 

@@ -31,11 +31,13 @@ def change_modality(field: FieldOfView, modality: Modality | None) -> None:
     A set becomes frames again for other kinds.
     """
     from napari_qpm.io.arranging import regroup
+    from napari_qpm.io.axes import AS_FRAMES
     from napari_qpm.io.opening import NOT_RECOGNISED
 
     old = field.acquisition
     if modality is not None:
-        kept = (n for n in old.notes if not n.startswith(NOT_RECOGNISED))
+        settled = (NOT_RECOGNISED, AS_FRAMES)
+        kept = (n for n in old.notes if not any(words in n for words in settled))
         old = old.replace(notes=tuple(kept))
     source = regroup(old.source, old.modality, modality)
     if source is old.source:

@@ -56,3 +56,27 @@ def test_few_high_balls_do_not_outweigh_the_cells_around_them():
         squared = ((y - row) ** 2 + (x - column) ** 2) / radius**2
         image += height * np.sqrt(np.maximum(1 - squared, 0))
     assert typical_diameter(image, image > 0.1) == pytest.approx(52, rel=0.3)
+
+
+def dome(shape, row, column, radius):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    squared = ((y - row) ** 2 + (x - column) ** 2) / radius**2
+    return np.sqrt(np.maximum(1 - squared, 0)).astype(np.float32)
+
+
+def test_a_round_sheet_of_cells_is_not_taken_for_one_cell():
+    places = [(84, 84)] + [
+        (84 + 50 * np.sin(turn), 84 + 50 * np.cos(turn))
+        for turn in np.arange(6) * np.pi / 3
+    ]
+    image = np.maximum.reduce([dome((168, 168), *place, 29) for place in places])
+    # They are 50 pixels apart, and the sheet is 158 wide.
+    assert typical_diameter(image, image > 0.1) == pytest.approx(50, rel=0.3)
+
+
+def test_cells_a_third_as_wide_as_the_frame_are_sized_by_themselves(rng):
+    places = [(45, 50), (50, 120), (118, 48), (120, 122)]
+    image = np.maximum.reduce([dome((168, 168), *place, 34) for place in places])
+    for row, column in rng.uniform(30, 138, (40, 2)):
+        image += 0.3 * dome((168, 168), row, column, 4) * (image > 0.3)
+    assert typical_diameter(image, image > 0.1) == pytest.approx(68, rel=0.3)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -13,15 +14,18 @@ from skimage.measure import regionprops
 __all__ = ["binned", "blob_response", "typical_diameter"]
 
 _SMALLEST_SIGMA_PX = 1.5
-_LARGEST_SIGMA_SHARE = 1 / 10
-_N_SCALES = 12
-_N_MARGINS = 3
+_LARGEST_SIGMA_SHARE = 1 / 6
+_N_SCALES = 14
+_FINE_SIGMA_PX = 4.0
+"""Pixels of any grid that a blob's sigma has at least, but for those of the finest."""
 _REACH = 4.0
 _DIAMETER_PER_SIGMA = 2 * math.sqrt(2)
 _LEAST_SOLIDITY = 0.9
 _MOST_CONTACT = 0.1
 _DISK_RESPONSE = 2 / math.e
 """Response in the middle of a flat disk of height 1 at its own scale."""
+_CELL_RESPONSE = 0.5
+"""Of a cell in a sheet over that of the sheet as a disk; granules have 0.1 to 0.3."""
 _LARGEST_SIDE_PX = 1024
 
 
@@ -41,10 +45,10 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
     known diameter. Their median is weighted by the cubed response, so that granules
     inside cells, many but weak, do not count; and a response counts at most like that
     of typical cells, so that a few dividing balls, far higher than spread cells, do not
-    outweigh them. A round piece of the mask beyond the
-    largest scale counts as one blob, and those inside it do not: a single cell may fill
-    most of a small frame. Frames above 1024 pixels are binned first; cells below about
-    ten pixels are then too small to be sized.
+    outweigh them. A round piece of the mask beyond the largest scale counts as one
+    blob, and those inside it do not: a single cell may fill most of a small frame. Two
+    clear blobs inside tell that it is a sheet of cells. Frames above 1024 pixels are
+    binned first; cells below about ten pixels are then too small to be sized.
 
     Parameters
     ----------
@@ -64,10 +68,11 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
         inside = binned(mask.astype(np.float32), step) >= 0.5
         return float(step) * typical_diameter(binned(image, step), inside)
     sigmas = _scales(image.shape)
-    large = _large_round_pieces(image, mask, _DIAMETER_PER_SIGMA * sigmas[-1])
-    diameters, responses = _blobs(image, mask & ~large.mask, sigmas)
-    diameters = np.concatenate([diameters, large.diameters])
-    responses = np.concatenate([responses, large.responses])
+    blobs = _blobs(image, mask, sigmas)
+    large = _large_cells(image, mask, blobs, _DIAMETER_PER_SIGMA * sigmas[-1])
+    outside = ~large.mask[blobs.rows, blobs.columns]
+    diameters = np.concatenate([blobs.diameters[outside], large.diameters])
+    responses = np.concatenate([blobs.responses[outside], large.responses])
     if diameters.size == 0:
         n_components = max(ndimage.label(mask)[1], 1)
         return float(2 * np.sqrt(max(mask.sum(), 1) / n_components / np.pi))
@@ -87,29 +92,47 @@ def _typical_response(
 
 
 @dataclass(frozen=True)
-class _LargePieces:
-    """Round pieces of a mask that are beyond the largest scale."""
+class _Blobs:
+    """Maxima over space and scale: where, of what diameter, how clear."""
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    diameters: NDArray[np.float64]
+    responses: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _LargeCells:
+    """Round pieces of a mask that are one cell each, beyond the largest scale."""
 
     mask: NDArray[np.bool_]
     diameters: NDArray[np.float64]
     responses: NDArray[np.float64]
 
 
-def _large_round_pieces(
-    image: NDArray[np.float32], mask: NDArray[np.bool_], larger_than: float
-) -> _LargePieces:
+def _large_cells(
+    image: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    blobs: _Blobs,
+    larger_than: float,
+) -> _LargeCells:
     pieces, _ = ndimage.label(mask)
-    found = [
-        piece
-        for piece in regionprops(pieces, intensity_image=image)
-        if piece.equivalent_diameter_area > larger_than
-        and piece.solidity > _LEAST_SOLIDITY
-        and _contact(pieces == piece.label) < _MOST_CONTACT * piece.perimeter
-    ]
-    return _LargePieces(
+    found, responses = [], []
+    for piece in regionprops(pieces, intensity_image=image):
+        is_large = piece.equivalent_diameter_area > larger_than
+        if not is_large or piece.solidity <= _LEAST_SOLIDITY:
+            continue
+        if _contact(pieces == piece.label) >= _MOST_CONTACT * piece.perimeter:
+            continue
+        response = _DISK_RESPONSE * piece.intensity_mean
+        inside = pieces[blobs.rows, blobs.columns] == piece.label
+        if (blobs.responses[inside] > _CELL_RESPONSE * response).sum() < 2:
+            found.append(piece)
+            responses.append(response)
+    return _LargeCells(
         np.isin(pieces, [piece.label for piece in found]),
         np.array([piece.equivalent_diameter_area for piece in found]),
-        np.array([_DISK_RESPONSE * piece.intensity_mean for piece in found]),
+        np.array(responses),
     )
 
 
@@ -137,22 +160,46 @@ def _scales(shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 def _blobs(
     image: NDArray[np.float32], mask: NDArray[np.bool_], sigmas: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return diameter and response of every maximum over space and scale."""
-    step = np.log(sigmas[1] / sigmas[0])
-    diameters, heights = [], []
-    # Small scales need a small margin around the image only.
-    groups = np.array_split(sigmas, _N_MARGINS)
-    responses = [one for group in groups for one in _responses(image, group)]
+) -> _Blobs:
+    """Return every maximum over space and scale inside a mask.
+
+    Wide blobs are looked for on coarser grids.
+    """
+    steps = 2 ** np.maximum(np.log2(sigmas[1:-1] / _FINE_SIGMA_PX), 0).astype(int)
+    parts = []
+    for step in np.unique(steps):
+        here = np.flatnonzero(steps == step)
+        scales = sigmas[here[0] : here[-1] + 3] / step
+        share = binned(mask.astype(np.float32), step)
+        parts.append(_blobs_on(binned(image, step), share >= 0.5, scales, int(step)))
+    return _Blobs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _blobs_on(
+    image: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    sigmas: NDArray[np.float64],
+    step: int,
+) -> tuple[NDArray[Any], ...]:
+    """Return rows, columns, diameters and responses, the first three on a finer grid.
+
+    The first and the last scale only tell where maxima of the others are.
+    """
+    ratio = np.log(sigmas[1] / sigmas[0])
+    places, diameters, heights = [], [], []
+    responses = list(_responses(image, sigmas))
     for k in range(1, len(sigmas) - 1):
         finer, here, coarser = responses[k - 1 : k + 2]
         peak = (ndimage.maximum_filter(here, 3) == here) & mask & (here > 0)
         peak &= (here > finer) & (here > coarser)
         a, b, c = (level[peak].astype(float) for level in (finer, here, coarser))
         vertex = (a - c) / (2 * (a - 2 * b + c))
-        diameters.append(_DIAMETER_PER_SIGMA * sigmas[k] * np.exp(vertex * step))
+        places.append(np.argwhere(peak) * step + step // 2)
+        diameter = _DIAMETER_PER_SIGMA * sigmas[k] * np.exp(vertex * ratio)
+        diameters.append(diameter * step)
         heights.append(b)
-    return np.concatenate(diameters), np.concatenate(heights)
+    rows, columns = np.concatenate(places).T
+    return rows, columns, np.concatenate(diameters), np.concatenate(heights)
 
 
 def _responses(

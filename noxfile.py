@@ -56,8 +56,9 @@ def tests(session: nox.Session) -> None:
     """Set everything up and pass the tests."""
     provide_system_packages(session, needs_display=True)
     install(session, QT, "test")
-    run = ["python", "-m", "pytest", *session.posargs]
-    environment = {"MPLBACKEND": "Agg", "PYTEST_QT_API": QT}
+    # Two processes halve the time; more would not, since one runs all windows.
+    run = ["python", "-m", "pytest", "-n2", "--dist=loadgroup", *session.posargs]
+    environment = {"MPLBACKEND": "Agg", "PYTEST_QT_API": QT, "OMP_NUM_THREADS": "1"}
     if needs_virtual_display():
         run = ["xvfb-run", "-a", "-s", SCREEN, *run]
     session.run(*run, env=environment, external=True)

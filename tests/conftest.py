@@ -35,6 +35,11 @@ def has_display() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # One window has the keyboard at a time; other files keep their fixtures.
+        is_gui = item.path.is_relative_to(PROJECT_ROOT / "tests" / "viewer")
+        group = "viewer" if is_gui else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
     if has_display():
         return
     skip = pytest.mark.skip(reason="needs a display; run under xvfb-run")

@@ -15,7 +15,7 @@ __all__ = ["binned", "blob_response", "typical_diameter"]
 
 _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 6
-_N_SCALES = 14
+_N_SCALES = 18
 _FINE_SIGMA_PX = 4.0
 """Pixels of any grid that a blob's sigma has at least, but for those of the finest."""
 _REACH = 4.0

@@ -28,6 +28,8 @@ class Entry:
         One sentence for the tooltip.
     is_learned
         Whether it answers by a trained network, to be compared with a classical one.
+    required
+        Parameter without which it cannot run, or empty.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Entry:
     modality: str = ""
     summary: str = ""
     is_learned: bool = False
+    required: str = ""
 
     def load(self) -> Any:
         """Import and return the class."""

@@ -329,3 +329,22 @@ def test_recording_without_fringes_fails_with_its_reason(
     assert outcome.code == 1
     assert message in outcome.stderr.lower()
     assert not (out / "flat" / "phase.ome.zarr").exists()
+
+
+def test_cells_from_a_file_go_into_a_result(
+    qpm_command: Run, recording: Path, tmp_path: Path
+) -> None:
+    assert qpm_command("retrieve", recording, "-o", tmp_path / "out").code == 0
+    folder = tmp_path / "out" / "polarization-sample"
+    phase, _ = stored(folder)
+    labels = np.zeros(phase.shape, np.uint16)
+    labels[:, 4:20, 4:20] = 3
+    tifffile.imwrite(tmp_path / "mine.tif", labels, photometric="minisblack")
+
+    path = f"path={tmp_path / 'mine.tif'}"
+    arguments = ("segment", folder, "--engine", "file", "--set", path)
+    assert qpm_command(*arguments).code == 0
+    assert qpm_command("measure", folder).code == 0
+
+    np.testing.assert_array_equal(stored(folder)[1], labels)
+    assert set(pd.read_csv(folder / "cells.csv")["label"]) == {3}

@@ -1,9 +1,12 @@
 """Buttons to correct cells, in the dock."""
 
+import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 from tests.viewer.conftest import make_recording, show_recording
 from tests.viewer.test_dock import wait_for_job
 
+from napari_qpm.io.label_files import write_labels
 from napari_qpm.viewer.dock import QPMDock
 from napari_qpm.viewer.label_tools import Tool
 from napari_qpm.viewer.settings import StepName
@@ -92,3 +95,41 @@ def test_the_next_frame_is_suggested_by_a_button(make_napari_viewer_proxy, qtbot
     dock.workflow.show_frame(0)
     box.done.click()
     assert "no other frame" in box.suggest.toolTip()
+
+
+def test_cells_are_imported_and_exported_by_buttons(
+    make_napari_viewer_proxy, qtbot, tmp_path, monkeypatch
+):
+    labels = np.zeros((3, 48, 64), np.int32)
+    labels[:, 8:20, 10:22] = 4
+    (path,) = write_labels(labels, tmp_path / "mine.tif")
+    viewer = make_napari_viewer_proxy()
+    show_recording(viewer, make_recording())
+    dock = QPMDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    box = dock.cell_files_box
+    assert not box.load.isEnabled()
+    dock.steps[StepName.RETRIEVE].button.click()
+    wait_for_job(qtbot, dock)
+    assert (box.load.isEnabled(), box.save.isEnabled()) == (True, False)
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    box.load.click()
+    wait_for_job(qtbot, dock)
+    assert np.array_equal(viewer.layers["dish cells"].data, labels)
+    engine = dock.steps[StepName.SEGMENT].engine
+    assert engine.currentText() == "From a file"
+    assert engine.isVisibleTo(dock)
+
+    answer = (str(tmp_path / "out"), "Cellpose (*_seg.npy)")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: answer)
+    box.save.click()
+    wait_for_job(qtbot, dock)
+    made = sorted(tmp_path.glob("out_*_seg.npy"))
+    assert len(made) == 3
+
+    dock.open_recordings(made)
+    wait_for_job(qtbot, dock)
+    assert dock.workflow.settings.values(StepName.SEGMENT, dock.workflow.modality) == {
+        "path": str(tmp_path)
+    }

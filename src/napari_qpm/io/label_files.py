@@ -5,7 +5,8 @@ that such a dictionary needs are allowed; all others are refused.
 """
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,17 @@ from numpy.typing import NDArray
 
 from napari_qpm.errors import FileFormatError, LayoutError, OutputError
 from napari_qpm.files import write_atomically
+from napari_qpm.io.angle_names import natural_key
 from napari_qpm.io.whole_file import whole_file
 
-__all__ = ["SEG_SUFFIX", "is_seg_file", "read_labels", "write_labels"]
+__all__ = [
+    "SEG_SUFFIX",
+    "LabelFile",
+    "is_seg_file",
+    "open_labels",
+    "read_labels",
+    "write_labels",
+]
 
 SEG_SUFFIX = "_seg.npy"
 _MASK_SUFFIXES = (".tif", ".tiff")
@@ -54,6 +63,64 @@ def is_seg_file(path: Path) -> bool:
     return path.name.lower().endswith(SEG_SUFFIX)
 
 
+@dataclass(frozen=True)
+class LabelFile:
+    """Cells in a file, read frame by frame.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    shape
+        ``(T, Y, X)``.
+    frame
+        Returns frame `t` as it is stored.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    frame: Callable[[int], NDArray[Any]]
+
+    def read(self, t: int) -> NDArray[np.int32]:
+        """Return the cells ``(Y, X)`` of frame `t`; 0 is no cell.
+
+        Raises
+        ------
+        FileFormatError
+            The frame is damaged, or holds no whole numbers.
+        """
+        return _whole(self.path, self.frame(t))
+
+
+def open_labels(path: str | Path) -> LabelFile:
+    """Return the cells of a mask image or a Cellpose file, to be read as needed.
+
+    Parameters
+    ----------
+    path
+        TIFF, PNG, NPY, NPZ, HDF5 or OME-Zarr of whole numbers, a folder of them,
+        ``_seg.npy``, or a folder with one of these for each frame.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read, or holds no cells.
+    LayoutError
+        It holds several fields of view, or more than one image a frame.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise FileFormatError(f"There is no file or folder {path}. Check the path.")
+    if is_seg_file(place):
+        masks = _read_seg(place)
+        return LabelFile(place, _three(masks), masks.__getitem__)
+    if place.is_dir():
+        segs = [one for one in place.iterdir() if is_seg_file(one)]
+        if segs:
+            return _open_segs(place, sorted(segs, key=natural_key))
+    return _open_masks(_labels_inside(place))
+
+
 def read_labels(
     path: str | Path, shape: tuple[int, int, int] | None = None
 ) -> NDArray[np.int32]:
@@ -62,8 +129,7 @@ def read_labels(
     Parameters
     ----------
     path
-        TIFF, PNG, NPY, NPZ, HDF5 or OME-Zarr of whole numbers, a folder of them, or
-        ``_seg.npy``.
+        See `open_labels`.
     shape
         Of the phase that the cells belong to; anything else is refused.
 
@@ -74,30 +140,65 @@ def read_labels(
     LayoutError
         The cells have another shape.
     """
-    place = Path(path).expanduser()
-    labels = _read_seg(place) if is_seg_file(place) else _read_masks(place)
+    file = open_labels(path)
+    labels = np.stack([file.read(t) for t in range(file.shape[0])])
     if shape is not None and labels.shape != tuple(shape):
         raise LayoutError(
-            f"The cells of {place} have shape {labels.shape}, the phase has "
+            f"The cells of {file.path} have shape {labels.shape}, the phase has "
             f"{tuple(shape)} (T, Y, X). Choose the cells of this recording."
         )
     return labels
 
 
-def _read_masks(path: Path) -> NDArray[np.int32]:
+def _open_masks(path: Path) -> LabelFile:
     from napari_qpm.io.formats import read_fields
 
-    if not path.exists():
-        raise FileFormatError(f"There is no file or folder {path}. Check the path.")
     fields = read_fields(path, planes=False)
     source = fields[0].source
-    if len(fields) > 1 or source.shape[1] != 1:
+    t, n_channels, y, x = source.shape
+    if len(fields) > 1 or n_channels != 1:
         raise LayoutError(
-            f"{path} holds {len(fields)} fields of view of {source.shape[1]} channels; "
+            f"{path} holds {len(fields)} fields of view of {n_channels} channels; "
             "cells are one image a frame."
         )
-    frames = [_whole(path, source.read(t)[0]) for t in range(source.shape[0])]
-    return np.stack(frames)
+    return LabelFile(path, (t, y, x), lambda n: source.read(n)[0])
+
+
+def _open_segs(folder: Path, paths: Sequence[Path]) -> LabelFile:
+    """Return the frames that Cellpose saved in a file each."""
+    first = _read_seg(paths[0])
+
+    def frame(t: int) -> NDArray[Any]:
+        masks = _read_seg(paths[t])
+        if masks.shape != first.shape or len(masks) != 1:
+            raise LayoutError(
+                f"{paths[t].name} has shape {masks.shape}, {paths[0].name} "
+                f"{first.shape}; the files of a folder are one frame each, all alike."
+            )
+        image: NDArray[Any] = masks[0]
+        return image
+
+    return LabelFile(folder, (len(paths), *_three(first)[1:]), frame)
+
+
+def _three(masks: NDArray[Any]) -> tuple[int, int, int]:
+    t, y, x = masks.shape
+    return t, y, x
+
+
+def _labels_inside(path: Path) -> Path:
+    """Return the labels that an OME-Zarr image has beside its pixels, if it has any."""
+    from napari_qpm.io.zarr_reader import is_zarr, label_names
+
+    if not path.is_dir() or not is_zarr(path):
+        return path
+    names = label_names(path)
+    if len(names) > 1:
+        raise LayoutError(
+            f"{path} holds the labels {', '.join(names)}. Name one of them, such as "
+            f"{path / 'labels' / names[0]}."
+        )
+    return path / "labels" / names[0] if names else path
 
 
 def _whole(path: Path, image: NDArray[Any]) -> NDArray[np.int32]:

@@ -19,6 +19,7 @@ __all__ = [
     "OWN_KEY",
     "ZarrSource",
     "is_zarr",
+    "label_names",
     "open_array",
     "own_record",
     "read_zarr",
@@ -63,6 +64,14 @@ def own_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, AttributeError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def label_names(path: Path) -> list[str]:
+    """Return the names of the labels that an OME-Zarr image has, in order."""
+    if not is_zarr(path / "labels"):
+        return []
+    names = _ome(_attributes(path, "labels")).get("labels", [])
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 class ZarrSource:

@@ -3,6 +3,7 @@
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.jobs import CancelToken
 from napari_qpm.segmentation.engine import SegmentationEngine
+from napari_qpm.segmentation.engines import make_segmentation_engine
 from napari_qpm.segmentation.scores import disagreement
 
 __all__ = ["doubt"]
@@ -10,6 +11,8 @@ __all__ = ["doubt"]
 
 def doubt(engine: SegmentationEngine, phase_map: PhaseMap, token: CancelToken) -> float:
     """Return how differently an engine and its second opinion outline a frame, 0 to 1.
+
+    The default engine gives it where an engine has none.
 
     Parameters
     ----------
@@ -21,5 +24,5 @@ def doubt(engine: SegmentationEngine, phase_map: PhaseMap, token: CancelToken) -
         Checked between tiles.
     """
     first = engine.segment(phase_map, token)
-    second = engine.second_opinion().segment(phase_map, token)
-    return disagreement(first[0], second[0])
+    other = engine.second_opinion() or make_segmentation_engine()
+    return disagreement(first[0], other.segment(phase_map, token)[0])

@@ -37,8 +37,8 @@ class SegmentationEngine(Protocol):
         checked at every frame.
         """
 
-    def second_opinion(self) -> "SegmentationEngine":
+    def second_opinion(self) -> "SegmentationEngine | None":
         """Return an engine that ought to find the same cells, in another way.
 
-        Where it does not, the cells are in doubt.
+        Where it does not, the cells are in doubt. `None` when there is no other way.
         """

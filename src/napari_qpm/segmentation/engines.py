@@ -32,6 +32,14 @@ SEGMENTATION_ENGINES = Registry(
         summary="A trained network that sees the phase, of any microscope.",
         is_learned=True,
     ),
+    Entry(
+        name="file",
+        title="From a file",
+        target="napari_qpm.io.label_engine:FileEngine",
+        summary="Cells that were outlined elsewhere: masks, or a segmentation of "
+        "Cellpose.",
+        required="path",
+    ),
 )
 
 

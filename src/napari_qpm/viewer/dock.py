@@ -30,6 +30,8 @@ from napari_qpm.viewer.angles import Angles
 from napari_qpm.viewer.annotation_box import AnnotationBox
 from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.bridge import GuiThread
+from napari_qpm.viewer.cell_files import CellFiles
+from napari_qpm.viewer.cell_files_box import CellFilesBox
 from napari_qpm.viewer.channel_choice import ChannelChoice
 from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.follow_box import FollowBox
@@ -122,6 +124,8 @@ class QPMDock(QWidget):
         self.phase_tools = PhaseTools(workflow, self.preview)
         self.adapting = Adapting(workflow, post=self._gui.post)
         self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
+        self.cell_files = CellFiles(workflow)
+        self.cell_files_box = CellFilesBox(self.cell_files)
         self.label_tools = LabelTools(workflow)
         self.labels = LabelBox(self.label_tools)
         self.done_frames = DoneFrames(workflow, self.label_tools)
@@ -178,6 +182,7 @@ class QPMDock(QWidget):
                 inner.addWidget(self.phase_tools)
                 inner.addWidget(self.learned)
             if box.step is StepName.SEGMENT:
+                inner.addWidget(self.cell_files_box)
                 inner.addWidget(self.labels)
                 inner.addWidget(self.annotation)
                 inner.addWidget(self.recovery)
@@ -265,6 +270,7 @@ class QPMDock(QWidget):
             box.refresh()
         self.phase_tools.refresh()
         self.learned.refresh()
+        self.cell_files_box.refresh()
         self.labels.refresh()
         self.following.refresh()
         self.table.refresh()
@@ -390,7 +396,18 @@ class QPMDock(QWidget):
         self.open_recordings([Path(name) for name in names])
 
     def open_recordings(self, paths: Sequence[Path]) -> None:
-        """Open files or folders as recordings, whatever they look like."""
+        """Open files or folders as recordings, whatever they look like.
+
+        A segmentation of Cellpose gives the cells of the selected phase, if there is
+        one.
+        """
+        from napari_qpm.io.label_files import is_seg_file
+
+        are_cells = bool(paths) and all(map(is_seg_file, paths))
+        if are_cells and not self.cell_files.obstacle_to_import():
+            place = paths[0] if len(paths) == 1 else paths[0].parent
+            self.cell_files.import_cells(place)
+            return
         try:
             add_recordings(self.workflow.viewer, paths)
         except (QPMError, OSError) as error:

@@ -40,7 +40,8 @@ class Settings:
     def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
         """Return the engines that fit a kind of recording, default first.
 
-        Networks are offered once a model for them is installed.
+        Networks are offered once a model for them is installed, and what cannot run
+        without a parameter once that is set.
         """
         from napari_qpm.retrieval import PHASE_ENGINES
         from napari_qpm.segmentation import SEGMENTATION_ENGINES
@@ -51,7 +52,7 @@ class Settings:
             fitting = SEGMENTATION_ENGINES.for_modality(modality or "")
         else:
             fitting = [] if modality is None else PHASE_ENGINES.for_modality(modality)
-        return [entry for entry in fitting if _is_ready(entry)]
+        return [entry for entry in fitting if self._is_ready(step, entry)]
 
     def engine(self, step: StepName, modality: Modality | None) -> str | None:
         """Return the name of the chosen engine, by default the first that fits."""
@@ -184,7 +185,8 @@ def _model_of(step: StepName, entry: Entry | None) -> type[Parameters] | None:
     model: type[Parameters] = entry.load().Parameters
     return model
 
-
-def _is_ready(entry: Entry) -> bool:
-    """Return whether an engine has what it runs on."""
-    return not entry.is_learned or bool(entry.load().Parameters.choices("model"))
+    def _is_ready(self, step: StepName, entry: Entry) -> bool:
+        """Return whether an engine has what it runs on."""
+        if entry.required:
+            return bool(self._values.get((step, entry.name), {}).get(entry.required))
+        return not entry.is_learned or bool(entry.load().Parameters.choices("model"))

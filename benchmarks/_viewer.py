@@ -42,6 +42,7 @@ __all__ = [
     "show_frame",
     "spin",
     "wait_for_rest",
+    "wait_until",
 ]
 
 N_FRAMES = 1000
@@ -164,6 +165,7 @@ def wait_for_rest(dock: QPMDock) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
+    """Let Qt work until a condition holds, or the limit has passed."""
     deadline = time.perf_counter() + LIMIT_S
     while not condition() and time.perf_counter() < deadline:
         QApplication.processEvents()

@@ -36,6 +36,7 @@ from _viewer import (
     show_frame,
     spin,
     wait_for_rest,
+    wait_until,
 )
 
 import napari  # isort: skip  (after _viewer has set where settings go)
@@ -317,6 +318,7 @@ def first_result() -> int:
     viewer.open_sample("napari-qpm", "off-axis")
     _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
     arrivals = Arrivals(dock)
+    wait_until(lambda: dock.workflow.job is None)
     viewer.dims.set_current_step(0, 0)
     dock.preview.show(Kind.OPD)
     arrivals.wait(Kind.OPD)

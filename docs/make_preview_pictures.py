@@ -9,7 +9,7 @@ The off-axis sample is opened; the pictures go to docs/images.
 
 import time
 
-from make_screenshots import click, parse_arguments, save, settle
+from make_screenshots import click, parse_arguments, save, settle, wait_for_job
 from qtpy.QtWidgets import QApplication, QPushButton, QScrollArea
 
 import napari  # isort: skip  (after make_screenshots has set where settings go)
@@ -31,7 +31,7 @@ def main() -> None:
     viewer.window.resize(*options.size)
     viewer.open_sample("napari-qpm", "off-axis")
     _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
-    settle()
+    wait_for_job(dock)
     viewer.dims.set_current_step(viewer.dims.ndim - 3, 0)
     viewer.dims.set_current_step(viewer.dims.ndim - 3, 1)
     if dock.workflow.acquisition.n_frames == 1:

@@ -127,12 +127,29 @@ def test_progress_and_cancel_show_while_a_job_runs(opened, qtbot, held):
     assert "1 of 4 frames" in dock.job.sentence.text()
     assert not dock.steps[StepName.RETRIEVE].button.isEnabled()
     dock.job.cancel.click()
-    assert dock.job.cancel.text() == "Cancelling…" or dock.workflow.job is None
+    assert dock.job.cancel.text() == "Cancelling…"
     wait_for_job(qtbot, dock)
 
     assert dock.job.cancel.isHidden()
     assert dock.steps[StepName.RETRIEVE].button.isEnabled()
     assert "cancelled" in dock.job.sentence.text()
+
+
+def test_a_job_that_ended_at_once_is_cancelling_until_it_is_settled(
+    opened, qtbot, held
+):
+    _, dock = opened
+    press(dock, StepName.RETRIEVE)
+    job = dock.workflow.job
+    job.cancel()
+    assert job.wait(WAIT_MS / 1000)
+
+    # It has ended on its thread; the dock has not been told yet.
+    dock.job.show_status(job.status)
+
+    assert dock.job.cancel.text() == "Cancelling…"
+    assert not dock.job.cancel.isEnabled()
+    wait_for_job(qtbot, dock)
 
 
 def test_a_runtime_error_is_shown_and_the_button_is_back(opened, qtbot, held, errors):

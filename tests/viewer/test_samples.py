@@ -1,6 +1,14 @@
-import pytest
+import threading
 
+import pytest
+from tests.viewer.conftest import make_recording
+
+from napari_qpm.errors import QPMError
+from napari_qpm.viewer import samples
 from napari_qpm.viewer.fields import field_of
+from napari_qpm.viewer.layers import recording_layer
+
+WAIT_MS = 30_000
 
 
 @pytest.mark.parametrize("kind", ["polarization", "off-axis", "chromatic", "phase"])
@@ -11,3 +19,56 @@ def test_a_sample_opens_calibrated_and_live(viewer, plugins, kind):
     assert acquisition.modality == kind
     assert acquisition.instrument.pixel_size_um is not None
     assert str(layer.units[-1]) == "micrometer"
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Let simulating wait for the test, and take no time of its own."""
+    go_on = threading.Event()
+
+    def wait_and_simulate(kind):
+        assert go_on.wait(WAIT_MS / 1000)
+        return recording_layer(make_recording())
+
+    monkeypatch.setattr(samples, "sample_layer", wait_and_simulate)
+    yield go_on
+    go_on.set()
+
+
+@pytest.mark.gui
+def test_in_a_window_a_sample_comes_while_the_viewer_answers(
+    make_napari_viewer, plugins, qtbot, held
+):
+    viewer = make_napari_viewer()
+
+    [waiting] = viewer.open_sample("napari-qpm", "phase")
+
+    assert "Simulating cells" in waiting.name
+    _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
+    qtbot.waitUntil(
+        lambda: "Simulating cells" in dock.job.sentence.text(), timeout=WAIT_MS
+    )
+    assert not dock.job.cancel.isHidden()
+    with pytest.raises(QPMError, match="Open sample"):
+        viewer.open_sample("napari-qpm", "phase")
+    held.set()
+    qtbot.waitUntil(lambda: dock.workflow.job is None, timeout=WAIT_MS)
+    [layer] = viewer.layers
+    assert layer.name == "dish"
+    assert "retrieve the phase" in dock.job.sentence.text()
+
+
+@pytest.mark.gui
+def test_a_sample_that_is_cancelled_adds_nothing(
+    make_napari_viewer, plugins, qtbot, held
+):
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-qpm", "phase")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
+
+    dock.job.cancel.click()
+    held.set()
+
+    qtbot.waitUntil(lambda: dock.workflow.job is None, timeout=WAIT_MS)
+    assert len(viewer.layers) == 0
+    assert "cancelled" in dock.job.sentence.text()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.components import ViewerModel
 
-__all__ = ["add_recordings", "launch", "open_viewer"]
+__all__ = ["add_layers", "add_recordings", "launch", "open_viewer"]
 
 
 def launch(paths: Sequence[Path]) -> None:
@@ -38,7 +38,7 @@ def open_viewer(paths: Sequence[Path], *, show: bool = True) -> "Viewer":
     # Read first: what cannot be read leaves no empty window behind.
     layers = [layer for path in paths for layer in read_recordings(path)]
     viewer = napari.Viewer(show=show)
-    _add(viewer, layers)
+    add_layers(viewer, layers)
     viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
     return viewer
 
@@ -51,10 +51,11 @@ def add_recordings(viewer: "ViewerModel", paths: Sequence[Path]) -> None:
     QPMError
         A path cannot be read; then nothing is opened.
     """
-    _add(viewer, [layer for path in paths for layer in read_recordings(path)])
+    add_layers(viewer, [layer for path in paths for layer in read_recordings(path)])
 
 
-def _add(viewer: "ViewerModel", layers: Sequence[LayerTuple]) -> None:
+def add_layers(viewer: "ViewerModel", layers: Sequence[LayerTuple]) -> None:
+    """Add what a reader returned."""
     from napari.layers import Layer
 
     for data, keywords, kind in layers:

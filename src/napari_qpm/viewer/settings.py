@@ -169,6 +169,12 @@ class Settings:
         default = entries[0] if entries else None
         return next((entry for entry in entries if entry.name == chosen), default)
 
+    def _is_ready(self, step: StepName, entry: Entry) -> bool:
+        """Return whether an engine has what it runs on."""
+        if entry.required:
+            return bool(self._values.get((step, entry.name), {}).get(entry.required))
+        return not entry.is_learned or bool(entry.load().Parameters.choices("model"))
+
 
 def _key(step: StepName, entry: Entry | None) -> tuple[StepName, str]:
     return step, "" if entry is None else entry.name
@@ -184,9 +190,3 @@ def _model_of(step: StepName, entry: Entry | None) -> type[Parameters] | None:
         return None
     model: type[Parameters] = entry.load().Parameters
     return model
-
-    def _is_ready(self, step: StepName, entry: Entry) -> bool:
-        """Return whether an engine has what it runs on."""
-        if entry.required:
-            return bool(self._values.get((step, entry.name), {}).get(entry.required))
-        return not entry.is_learned or bool(entry.load().Parameters.choices("model"))

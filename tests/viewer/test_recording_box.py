@@ -222,11 +222,18 @@ def test_the_channel_is_chosen_and_remembered_for_the_folder(
     np.testing.assert_array_equal(np.asarray(layer.data[0]), hologram)
     assert workflow.modality == "off-axis"
     assert box.channel.currentText() == "two"
+    box.wavelength.setValue(532)
 
     layer = open_file(viewer, mailbox, holograms / "mixed 2.ome.tif", None)
     mailbox.follow(workflow)
     assert box.channel.currentText() == "two"
     np.testing.assert_array_equal(np.asarray(layer.data[0]), hologram)
+    assert box.wavelength.value() == 532
+    box.channel.setCurrentIndex(0)
+    box.channel.activated.emit(0)
+    mailbox.follow(workflow)
+    assert box.channel.currentText() == "one"
+    assert box.findChild(type(box.title), "wavelength_nm_origin").text() == "folder"
 
     (holograms / "mixed 2.qpm.yaml").write_text("channel: one")
     open_file(viewer, mailbox, holograms / "mixed 2.ome.tif", None)

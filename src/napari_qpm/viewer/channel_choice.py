@@ -53,30 +53,31 @@ class ChannelChoice:
         field, offered = self._workflow.field, self.offered
         if field is not None and offered is not None and name != offered.chosen:
             self._facts.memory.remember_channel(field.acquisition, name)
+            field.is_channel_settled = True
             self._open(field, name)
 
     def _on_changed(self) -> None:
-        if self._wanted() is not None:
+        if self._unsettled() is not None:
+            # Later: closing a viewer selects one layer after the other on its way.
             self._facts.post(self._recall)
 
-    def _wanted(self) -> tuple[FieldOfView, str] | None:
-        """Return the selected field and the channel that its folder remembers."""
-        workflow, field = self._workflow, self._workflow.field
+    def _unsettled(self) -> FieldOfView | None:
+        """Return the selected field if nobody named its channel yet."""
+        workflow, field, offered = self._workflow, self._workflow.field, self.offered
         if self._is_closed or workflow.job is not None or field is None:
             return None
-        offered = self.offered
         if field.is_channel_settled or offered is None or offered.is_stated:
             return None
-        name = self._facts.memory.recall_channel(field.acquisition)
-        if name is None or name not in offered.names or name == offered.chosen:
-            return None
-        return field, name
+        return field
 
     def _recall(self) -> None:
-        wanted = self._wanted()
-        if wanted is None:
+        field, offered = self._unsettled(), self.offered
+        if field is None or offered is None:
             return
-        field, name = wanted
+        field.is_channel_settled = True
+        name = self._facts.memory.recall_channel(field.acquisition)
+        if name is None or name not in offered.names or name == offered.chosen:
+            return
         if field.phase_map is None:
             self._open(field, name)
 
@@ -84,12 +85,16 @@ class ChannelChoice:
         from napari_qpm.io.opening import open_channel
 
         recording = field.acquisition
-        field.is_channel_settled = True
 
         def work(token: CancelToken, report: ReportProgress) -> Acquisition:
             return open_channel(recording, name)
 
         def commit(opened: Acquisition) -> str:
+            if field.recalled is not None:
+                # Asked for again: the other channel may be of another kind.
+                for fact in field.recalled.facts:
+                    field.edits.pop(fact, None)
+                field.recalled = None
             change_source(field, opened.with_instrument(**field.edits))
             update_records(field)
             return ""

@@ -55,7 +55,7 @@ def change_modality(field: FieldOfView, modality: Modality | None) -> None:
 def change_source(field: FieldOfView, recording: Acquisition) -> None:
     """Take other frames for a recording, and show them in its layer."""
     field.acquisition = recording
-    field.recalled = field.recalled_for = field.table = None
+    field.recalled_for = field.table = None
     field.unfinished.clear()
     field.is_outdated = field.phase_map is not None
     layer = field.layer(Role.RECORDING)

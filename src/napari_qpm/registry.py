@@ -30,6 +30,8 @@ class Entry:
         Whether it answers by a trained network, to be compared with a classical one.
     required
         Parameter without which it cannot run, or empty.
+    package
+        Optional package that it runs, or empty.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Entry:
     summary: str = ""
     is_learned: bool = False
     required: str = ""
+    package: str = ""
 
     def load(self) -> Any:
         """Import and return the class."""

@@ -33,6 +33,14 @@ SEGMENTATION_ENGINES = Registry(
         is_learned=True,
     ),
     Entry(
+        name="cellpose",
+        title="Cellpose",
+        target="napari_qpm.segmentation.cellpose_engine:CellposeEngine",
+        summary="Cellpose, where it is installed: cells to start from. It sees the "
+        "phase.",
+        package="cellpose",
+    ),
+    Entry(
         name="file",
         title="From a file",
         target="napari_qpm.io.label_engine:FileEngine",

@@ -6,6 +6,7 @@ the other.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any
 
 from napari_qpm.acquisition import Modality
@@ -40,8 +41,8 @@ class Settings:
     def engines(self, step: StepName, modality: Modality | None) -> list[Entry]:
         """Return the engines that fit a kind of recording, default first.
 
-        Networks are offered once a model for them is installed, and what cannot run
-        without a parameter once that is set.
+        Networks are offered once a model for them is installed, packages of others
+        likewise, and what cannot run without a parameter once that is set.
         """
         from napari_qpm.retrieval import PHASE_ENGINES
         from napari_qpm.segmentation import SEGMENTATION_ENGINES
@@ -171,6 +172,8 @@ class Settings:
 
     def _is_ready(self, step: StepName, entry: Entry) -> bool:
         """Return whether an engine has what it runs on."""
+        if entry.package and find_spec(entry.package) is None:
+            return False
         if entry.required:
             return bool(self._values.get((step, entry.name), {}).get(entry.required))
         return not entry.is_learned or bool(entry.load().Parameters.choices("model"))

@@ -21,8 +21,9 @@ from napari_qpm.acquisition import ArraySource
 from napari_qpm.io import open_acquisition
 from napari_qpm.jobs import CancelToken
 from napari_qpm.retrieval import make_phase_engine
+from napari_qpm.retrieval.cell_focus import focus_cells
 from napari_qpm.retrieval.phase_steps import PhaseSteps, StepFringes, find_steps
-from napari_qpm.retrieval.refocusing import Propagator, _Contrast, _faded, find_focus
+from napari_qpm.retrieval.propagator import Propagator, _Contrast, faded, find_focus
 from napari_qpm.specimens import simulate
 
 FOCUS_UM = (-100, -50, -20, -10, 0, 10, 20, 50, 100)
@@ -134,7 +135,9 @@ def focus(data, output):
     there = propagator.at(propagator.spectrum(field), found)
     print(f"HL60: focus {found:+.3f} um; amplitude varies by {np.abs(field).std():.3f}")
     print(f"and by {np.abs(there).std():.3f} in focus")
-    contrast = _Contrast(propagator, propagator.spectrum(_faded(field)), token)
+    _, (cell,) = focus_cells(field.astype(np.complex64), propagator, 12.0, token)
+    print(f"HL60, the cell by itself: focus {cell.distance_um:+.3f} um")
+    contrast = _Contrast(propagator, propagator.spectrum(faded(field)), token)
     distances = np.linspace(-12, 12, 97)
     figure, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
     panel(axes[0], np.abs(field), "Amplitude as recorded", cmap="gray")
@@ -146,13 +149,45 @@ def focus(data, output):
     figure.savefig(output / "refocus.png", dpi=DPI)
 
 
+def heights(data, output):
+    """Draw two simulated cells at different heights: one plane, and a plane each."""
+    side, pixel, token = 256, 0.1, CancelToken()
+    propagator = Propagator((side, side), (pixel, pixel), 0.55, 1.337)
+    field, truth = np.ones((side, side), complex), np.zeros((side, side))
+    for height, column in ((5.0, -5.0), (-4.0, 6.0)):
+        phase = granular_cell(side, pixel, column)
+        moved = propagator.at(propagator.spectrum(np.exp(1j * phase)), height)
+        field, truth = field + moved - 1, truth + phase
+    plane = find_focus(field, propagator, 0.0, 8.0, token)
+    one = propagator.at(propagator.spectrum(field), plane)
+    each, cells = focus_cells(one, propagator, 12.0, token)
+    found = ", ".join(f"{plane + cell.distance_um:+.2f}" for cell in cells)
+    print(f"two cells at 5 and -4 um: plane {plane:+.2f} um, cells {found} um")
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), layout="constrained")
+    shown = {"as recorded": field, "frame": one, "cells": each}
+    for ax, (name, image) in zip(axes, shown.items(), strict=True):
+        error = np.angle(image * np.exp(-1j * truth)).std()
+        print(f"  {name}: rms error {error:.4f} rad")
+        panel(ax, np.angle(image), f"{name}, error {error:.3f} rad", cmap="gray")
+    figure.savefig(output / "refocus-cells.png", dpi=DPI)
+
+
+def granular_cell(side, pixel, column):
+    """Return the phase [rad] of a round cell with three granules."""
+    y, x = (np.mgrid[:side, :side] + 0.5 - side / 2) * pixel
+    phase = 1.5 * np.exp(-(((x - column) ** 2 + y**2) ** 2) / 4**4)
+    for dy, dx in ((0, -1), (2, -3), (-2, 0)):
+        phase += 0.5 * np.exp(-((x - column - dx) ** 2 + (y - dy) ** 2) / 0.5)
+    return phase
+
+
 def main():
     """Make all pictures, and print all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the shared recordings")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
-    for draw in (steps, stack, colours, focus):
+    for draw in (steps, stack, colours, focus, heights):
         draw(options.data, options.output)
 
 

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
+from napari_qpm.cli.inputs import open_inputs
 from napari_qpm.cli.options import (
+    Channel,
     Inputs,
     Json,
     ModalityName,
     Reference,
     SetInstrument,
     SetParameter,
-    instrument_values,
     key_values,
 )
 from napari_qpm.cli.output import command_output
@@ -49,6 +50,7 @@ def adapt(
     seed: Annotated[int, typer.Option("--seed", help="Of the simulations.")] = 0,
     modality: ModalityName = None,
     reference: Reference = None,
+    channel: Channel = None,
     set_instrument: SetInstrument = None,
     set_parameter: SetParameter = None,
     overwrite: Annotated[
@@ -63,16 +65,14 @@ def adapt(
     """
     with command_output(json) as output:
         from napari_qpm.adaptation import adapt as adapt_model
-        from napari_qpm.io import open_all
 
-        known = instrument_values(set_instrument)
-        recordings = [
-            acquisition
-            for path in inputs
-            for acquisition in open_all(
-                path, modality=modality, reference=reference, **known
-            )
-        ]
+        recordings = open_inputs(
+            inputs,
+            modality=modality,
+            channel=channel,
+            reference=reference,
+            set_instrument=set_instrument,
+        )
         outcome = adapt_model(
             recordings,
             name=name,

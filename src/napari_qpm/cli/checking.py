@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_qpm.cli.inputs import open_inputs
 from napari_qpm.cli.options import (
+    Channel,
     Engine,
     Inputs,
     Json,
@@ -14,7 +16,6 @@ from napari_qpm.cli.options import (
     Reference,
     SetInstrument,
     SetParameter,
-    instrument_values,
     key_values,
 )
 from napari_qpm.cli.output import Output, command_output
@@ -39,6 +40,7 @@ def check(
     inputs: Inputs,
     modality: ModalityName = None,
     reference: Reference = None,
+    channel: Channel = None,
     engine: Engine = None,
     set_parameter: SetParameter = None,
     set_instrument: SetInstrument = None,
@@ -57,9 +59,6 @@ def check(
 ) -> None:
     """Retrieve phase and say how far it can be trusted; nothing is written."""
     with command_output(json) as output:
-        from napari_qpm.io import open_all
-
-        known = instrument_values(set_instrument)
         parameters = key_values(set_parameter)
         if phase is not None and (len(inputs) > 1 or engine or parameters):
             raise ParameterError(
@@ -67,15 +66,19 @@ def check(
                 "--set and other recordings away."
             )
         records, texts = [], []
-        for path in inputs:
-            for acquisition in open_all(
-                path, modality=modality, reference=reference, **known
-            ):
-                phase_map = _phase_of(acquisition, phase, engine, parameters)
-                found = _check(output, phase_map, frame)
-                frames = [{"frame": t, **one.to_dict()} for t, one in found.items()]
-                records.append({"name": acquisition.name, "frames": frames})
-                texts.append(_describe(acquisition.name, found))
+        acquisitions = open_inputs(
+            inputs,
+            modality=modality,
+            channel=channel,
+            reference=reference,
+            set_instrument=set_instrument,
+        )
+        for acquisition in acquisitions:
+            phase_map = _phase_of(acquisition, phase, engine, parameters)
+            found = _check(output, phase_map, frame)
+            frames = [{"frame": t, **one.to_dict()} for t, one in found.items()]
+            records.append({"name": acquisition.name, "frames": frames})
+            texts.append(_describe(acquisition.name, found))
         output.result({"recordings": records}, "\n\n".join(texts))
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_qpm.cli.inputs import open_inputs
 from napari_qpm.cli.options import (
+    Channel,
     Inputs,
     Json,
     ModalityName,
     Reference,
     SetInstrument,
     SetParameter,
-    instrument_values,
     key_values,
 )
 from napari_qpm.cli.output import command_output
@@ -45,6 +46,7 @@ def fit_instrument(
     ] = None,
     modality: ModalityName = None,
     reference: Reference = None,
+    channel: Channel = None,
     set_instrument: SetInstrument = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing file.")
@@ -56,21 +58,20 @@ def fit_instrument(
         from napari_qpm.calibration import fit_instrument as fit
         from napari_qpm.errors import OutputError
         from napari_qpm.instrument_file import dump_instrument
-        from napari_qpm.io import open_acquisition, open_all
+        from napari_qpm.io import open_acquisition
 
         if output_file.exists() and not overwrite:
             raise OutputError(
                 f"{output_file} exists. Choose another name, or replace it with "
                 "--overwrite."
             )
-        known = instrument_values(set_instrument)
-        recordings = [
-            acquisition
-            for path in inputs
-            for acquisition in open_all(
-                path, modality=modality, reference=reference, **known
-            )
-        ]
+        recordings = open_inputs(
+            inputs,
+            modality=modality,
+            channel=channel,
+            reference=reference,
+            set_instrument=set_instrument,
+        )
         without_light = None
         if dark is not None:
             without_light = open_acquisition(dark, modality=recordings[0].modality)

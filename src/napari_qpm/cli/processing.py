@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_qpm.cli.inputs import open_inputs
 from napari_qpm.cli.options import (
     Channel,
     Engine,
@@ -47,21 +48,15 @@ def info(
 ) -> None:
     """Say what was understood of recordings, and what is missing."""
     with command_output(json) as output:
-        from napari_qpm.io import open_all
         from napari_qpm.io.describe import describe
 
-        known = instrument_values(set_instrument)
-        acquisitions = [
-            acquisition
-            for path in inputs
-            for acquisition in open_all(
-                path,
-                modality=modality,
-                channel=channel,
-                reference=reference,
-                **known,
-            )
-        ]
+        acquisitions = open_inputs(
+            inputs,
+            modality=modality,
+            channel=channel,
+            reference=reference,
+            set_instrument=set_instrument,
+        )
         records = [acquisition.record() for acquisition in acquisitions]
         text = "\n\n\n".join(map(describe, acquisitions))
         output.result({"recordings": records}, text)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PhaseMap,
         PhaseUnit,
     )
+    from napari_qpm.adaptation import fine_tune
     from napari_qpm.calibration import fit_instrument
     from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari_qpm.measurement import link, measure
     from napari_qpm.pipeline import Pipeline, save
     from napari_qpm.retrieval import retrieve
-    from napari_qpm.segmentation import segment
+    from napari_qpm.segmentation import annotated_frames, segment
 
 __all__ = [
     "Acquisition",
@@ -32,6 +33,8 @@ __all__ = [
     "PhaseMap",
     "PhaseUnit",
     "Pipeline",
+    "annotated_frames",
+    "fine_tune",
     "fit_instrument",
     "link",
     "measure",
@@ -52,6 +55,8 @@ _HOMES = {
     "PhaseMap": "acquisition:PhaseMap",
     "PhaseUnit": "acquisition:PhaseUnit",
     "Pipeline": "pipeline:Pipeline",
+    "annotated_frames": "segmentation:annotated_frames",
+    "fine_tune": "adaptation:fine_tune",
     "fit_instrument": "calibration:fit_instrument",
     "link": "measurement:link",
     "measure": "measurement:measure",

@@ -54,6 +54,9 @@ class LineRecipe:
     def make_stream(self, seed: int, device: torch.device, batch_size: int):
         return LineStream(seed, batch_size)
 
+    def make_validation(self, seed: int, device: torch.device, batch_size: int):
+        return self.make_stream(seed, device, batch_size)
+
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         return [{"params": list(network.parameters())}]
 

@@ -12,6 +12,7 @@ from napari_qpm.cli import (
     calibrating,
     checking,
     evaluating,
+    fine_tuning,
     models,
     processing,
     tools,
@@ -33,6 +34,7 @@ tools.register(app)
 calibrating.register(app)
 models.register(app)
 adapting.register(app)
+fine_tuning.register(app)
 
 
 @app.callback()

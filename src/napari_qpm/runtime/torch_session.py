@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from napari_qpm.runtime.architectures import build_network
 from napari_qpm.runtime.devices import DeviceName, Precision, cuda_card, named
 from napari_qpm.runtime.session import Session
 from napari_qpm.runtime.store import Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["TorchSession"]
 
@@ -26,6 +29,8 @@ class TorchSession(Session):
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     precision
         ``"auto"``, ``"f32"``, ``"bf16"``, or ``"f16"`` for graphics cards.
+    network
+        With other weights than those of the model; None = those.
 
     Raises
     ------
@@ -35,7 +40,13 @@ class TorchSession(Session):
 
     runtime = "torch"
 
-    def __init__(self, model: Model, device: str = "auto", precision: str = "auto"):
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        precision: str = "auto",
+        network: "nn.Module | None" = None,
+    ):
         import torch
 
         asked = named(DeviceName, "device", device)
@@ -52,7 +63,8 @@ class TorchSession(Session):
             # Half precision on a processor is slower than single.
             used = Precision.SINGLE
         self._device = torch.device("cuda" if on_card else "cpu")
-        network = build_network(model).to(self._device).requires_grad_(False)
+        network = build_network(model) if network is None else network
+        network = network.to(self._device).requires_grad_(False)
         # Convolutions of few channels run up to twice as fast in this layout.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = network

@@ -4,6 +4,7 @@
 lazily, in any order and on any machine.
 """
 
+from napari_qpm.segmentation.annotated import AnnotatedFrame, annotated_frames
 from napari_qpm.segmentation.doubt import doubt
 from napari_qpm.segmentation.engine import SegmentationEngine
 from napari_qpm.segmentation.engines import (
@@ -14,7 +15,9 @@ from napari_qpm.segmentation.lazy import segment
 
 __all__ = [
     "SEGMENTATION_ENGINES",
+    "AnnotatedFrame",
     "SegmentationEngine",
+    "annotated_frames",
     "doubt",
     "make_segmentation_engine",
     "segment",

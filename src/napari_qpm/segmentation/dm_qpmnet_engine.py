@@ -24,9 +24,8 @@ from napari_qpm.segmentation.cell_models import (
     find_cell_model,
     require_angles,
 )
-from napari_qpm.segmentation.cell_scale import binned
 from napari_qpm.segmentation.instances import part_cells
-from napari_qpm.segmentation.watershed_engine import cell_diameter_px
+from napari_qpm.segmentation.network_grid import grid_step, images_on_grid, pixel_um
 
 if TYPE_CHECKING:
     from napari_qpm.runtime import Session
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["DMQPMNetEngine", "DMQPMNetPhaseEngine", "labels_by_session"]
 
 Image = NDArray[np.float32]
-LARGEST_PX = 56.0
-"""Cells that a model knows, where its spec does not say it."""
-GOOD_PX = 40.0
-"""Diameter that larger cells are brought to."""
 LEAST_TILE_PX = 128
 Views = tuple[tuple[bool, ...], ...]
 AS_IT_IS: Views = ((False, False),)
@@ -215,34 +210,21 @@ def labels_by_session(
     """
     chosen = views or (ALL_VIEWS if parameters.thorough else AS_IT_IS)
     overlap = THOROUGH_OVERLAP if parameters.thorough else FAST_OVERLAP
-    pixel = phase_map.pixel_size_um
-    pixel_um = 1.0 if pixel is None else math.sqrt(pixel[0] * pixel[1])
-    least = parameters.minimum_area
+    spec, least = session.model.spec, parameters.minimum_area
     labels = np.zeros(phase_map.shape, np.int32)
     for t in range(phase_map.n_frames):
         token.raise_if_cancelled()
-        phase = phase_map.read(t)
-        images = cell_input(phase_map, t, channels_of(session.model.spec))
-        diameter = parameters.cell_diameter
-        size_px = cell_diameter_px(phase) if diameter is None else diameter / pixel_um
-        step = _step(size_px, session.model.spec, min(phase.shape))
+        images = cell_input(phase_map, t, channels_of(spec))
+        step = grid_step(phase_map, t, spec, parameters.cell_diameter)
         answers = _answers(session, images, step, chosen, overlap, token)
-        answers[0, ~np.isfinite(phase)] = -np.inf
+        answers[0, ~np.isfinite(phase_map.read(t))] = -np.inf
         labels[t] = part_cells(
             answers,
             threshold=parameters.threshold,
             separation=parameters.separation,
-            least_area_px=None if least is None else least / pixel_um**2,
+            least_area_px=None if least is None else least / pixel_um(phase_map) ** 2,
         )
     return labels
-
-
-def _step(size_px: float | None, spec: Any, shortest: int) -> int:
-    """Return how many pixels become one, for cells as large as a model knows."""
-    largest = float((spec.valid.get("size_px") or (0.0, LARGEST_PX))[1])
-    if size_px is None or size_px <= largest:
-        return 1
-    return max(1, min(round(size_px / GOOD_PX), shortest // 8))
 
 
 def _answers(
@@ -257,9 +239,7 @@ def _answers(
     from napari_qpm.runtime import run_tiled
 
     shape = images.shape[1:]
-    after = [(0, -size % step) for size in shape]
-    padded = np.pad(images, [(0, 0), *after], mode="edge")
-    given = np.stack([binned(image, step) for image in padded]) if step > 1 else images
+    given = images_on_grid(images, step)
     side = _tile_side(session.model.spec, max(given.shape[1:]))
     total: Image | None = None
     for flip in views:

@@ -32,7 +32,7 @@ from napari_qpm.training.phase_objects import (
     SpecimenPool,
 )
 from napari_qpm.training.phase_recipes import NasPRNetRecipe
-from napari_qpm.training.recipe import Batch, Stream, TrainerSettings
+from napari_qpm.training.recipe import Batch, MixedStream, Stream, TrainerSettings
 from napari_qpm.training.seeds import Dice, seed_of
 
 __all__ = ["AdaptRecipe", "MatchedDomain", "OwnFrame", "OwnFrameStream"]
@@ -293,21 +293,6 @@ def _layers(frame: OwnFrame) -> Tensor:
     return torch.from_numpy(np.stack(parts).astype(np.float32))
 
 
-class _MixedStream:
-    """Two streams side by side in one batch."""
-
-    def __init__(self, *streams: Stream):
-        self._streams = streams
-
-    def batch(self, step: int) -> Batch:
-        """Return the samples of both."""
-        batches = [stream.batch(step) for stream in self._streams]
-        return Batch(
-            torch.cat([one.inputs for one in batches]),
-            torch.cat([one.target for one in batches]),
-        )
-
-
 def _settings() -> TrainerSettings:
     # Judged often: ten minutes on a processor are some hundred steps.
     return TrainerSettings(
@@ -386,4 +371,4 @@ class AdaptRecipe(NasPRNetRecipe):
                     self.frames, self.domain, seed_of(seed, 2), device, n_own
                 )
             )
-        return streams[0] if len(streams) == 1 else _MixedStream(*streams)
+        return streams[0] if len(streams) == 1 else MixedStream(*streams)

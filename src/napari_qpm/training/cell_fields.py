@@ -33,7 +33,14 @@ from napari_qpm.training.cell_maps import (
 from napari_qpm.training.recipe import Batch
 from napari_qpm.training.seeds import Dice, seed_of
 
-__all__ = ["CellDomain", "CellStream", "InputStatistics", "four_step", "statistics_of"]
+__all__ = [
+    "CellDomain",
+    "CellStream",
+    "InputStatistics",
+    "cut_piece",
+    "four_step",
+    "statistics_of",
+]
 
 WAVELENGTH_UM = 0.532
 MARGIN = 1.25
@@ -204,62 +211,23 @@ class CellStream:
             maps, index = simulated, order[k]
             if self._real is not None and is_real[k]:
                 maps, index = self._real, dice.integer(len(self._real))
-            centre = self._centre(maps.answers[index, 0], k >= n - n_centred, dice)
-            path, target = self._piece(maps, index, centre, dice)
-            paths.append(path)
-            targets.append(target)
+            answers = maps.answers[index]
+            centre = self._centre(answers[0], k >= n - n_centred, dice)
+            smooth = torch.cat([maps.opd_um[index][None], answers[1:]])
+            smooth, classes = cut_piece(smooth, answers[:1], centre, self.domain, dice)
+            paths.append(smooth[0])
+            targets.append(torch.cat([classes, smooth[1:]]))
         return torch.stack(paths), torch.stack(targets)
 
     def _centre(
         self, cells: Tensor, is_centred: bool, dice: Dice
     ) -> tuple[float, float]:
-        """Return ``(y, x)`` [px] of the middle of a piece, which lies inside."""
+        """Return ``(y, x)`` [px] of the middle of a piece."""
         wanted = [float(dice.uniform(0, side, 1)) for side in cells.shape]
         if is_centred and bool((cells > 0).any()):
             places = torch.nonzero(cells > 0)
             wanted = [float(v) for v in places[dice.integer(len(places))]]
-        y, x = (
-            min(max(middle, side / 2), max(side / 2, whole - side / 2))
-            for middle, side, whole in zip(
-                wanted, self.domain.shape, cells.shape, strict=True
-            )
-        )
-        return y, x
-
-    def _piece(
-        self, maps: CellMaps, index: int, centre: tuple[float, float], dice: Dice
-    ) -> tuple[Tensor, Tensor]:
-        """Return one piece, mirrored, turned and zoomed; maps go on as mirrored."""
-        domain = self.domain
-        quarter, mirror = dice.integer(4), 1 - 2 * dice.integer(2)
-        turn, factor = dice.uniform(-math.pi, math.pi, 1), dice.uniform(*domain.zoom, 1)
-        angle = quarter * math.pi / 2
-        if bool(dice.happens(domain.turn_share, 1)):
-            angle += float(turn)
-        zoom = float(factor) if bool(dice.happens(domain.zoom_share, 1)) else 1.0
-        height, width = maps.opd_um.shape[1:]
-        h, w = domain.shape
-        cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
-        y, x = centre
-        theta = torch.tensor(
-            [
-                [mirror * cos * w / width, -sin * h / width, 2 * x / width - 1],
-                [mirror * sin * w / height, cos * h / height, 2 * y / height - 1],
-            ],
-            device=self.device,
-        )
-        grid = functional.affine_grid(theta[None], [1, 1, h, w], align_corners=False)
-        whole = torch.cat([maps.opd_um[index][None], maps.answers[index]])[None]
-        smooth, nearest = (
-            functional.grid_sample(part, grid, mode, "reflection", align_corners=False)[
-                0
-            ]
-            for part, mode in (
-                (whole[:, [0, 2, 3]], "bilinear"),
-                (whole[:, [1]], "nearest"),
-            )
-        )
-        return smooth[0], torch.cat([nearest, smooth[1:]])
+        return wanted[0], wanted[1]
 
     def _record(self, phase: Tensor, step: int, dice: Dice) -> Tensor:
         """Return the network's input ``(N, C, Y, X)`` of the phase of specimens."""
@@ -308,6 +276,58 @@ class CellStream:
         )[:, 0]
         size = domain.phase_noise_rad * dice.uniform(0, 1, n, 1, 1)
         return legendre_surface(residual.to(like), like) + (size * smooth).to(like)
+
+
+def cut_piece(
+    smooth: Tensor,
+    classes: Tensor,
+    centre: tuple[float, float],
+    domain: CellDomain,
+    dice: Dice,
+) -> tuple[Tensor, Tensor]:
+    """Return one piece, mirrored, turned and zoomed; what lies outside is mirrored.
+
+    Parameters
+    ----------
+    smooth
+        ``(C, Y, X)`` images, interpolated between pixels.
+    classes
+        ``(C, Y, X)`` of which the nearest pixel is taken.
+    centre
+        ``(y, x)`` [px] of its middle; it is moved until the piece lies inside.
+    domain
+        Shape of the piece, and how often it is turned and zoomed.
+    """
+    quarter, mirror = dice.integer(4), 1 - 2 * dice.integer(2)
+    turn, factor = dice.uniform(-math.pi, math.pi, 1), dice.uniform(*domain.zoom, 1)
+    angle = quarter * math.pi / 2
+    if bool(dice.happens(domain.turn_share, 1)):
+        angle += float(turn)
+    zoom = float(factor) if bool(dice.happens(domain.zoom_share, 1)) else 1.0
+    height, width = smooth.shape[1:]
+    h, w = domain.shape
+    cos, sin = math.cos(angle) / zoom, math.sin(angle) / zoom
+    y, x = (
+        min(max(middle, side / 2), max(side / 2, whole - side / 2))
+        for middle, side, whole in zip(
+            centre, domain.shape, (height, width), strict=True
+        )
+    )
+    theta = torch.tensor(
+        [
+            [mirror * cos * w / width, -sin * h / width, 2 * x / width - 1],
+            [mirror * sin * w / height, cos * h / height, 2 * y / height - 1],
+        ],
+        device=smooth.device,
+    )
+    grid = functional.affine_grid(theta[None], [1, 1, h, w], align_corners=False)
+    cut, nearest = (
+        functional.grid_sample(
+            part[None], grid, mode, "reflection", align_corners=False
+        )[0]
+        for part, mode in ((smooth, "bilinear"), (classes, "nearest"))
+    )
+    return cut, nearest
 
 
 def four_step(angles: Tensor, total: Tensor) -> Tensor:

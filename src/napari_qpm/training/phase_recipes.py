@@ -70,6 +70,12 @@ class _PhaseRecipe:
         """Return simulated interferograms."""
         return HologramStream(self.domain, seed, device, batch_size)
 
+    def make_validation(
+        self, seed: int, device: torch.device, batch_size: int
+    ) -> Stream:
+        """Return other samples of the same kind."""
+        return self.make_stream(seed, device, batch_size)
+
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Return groups: norms, biases and connection weights do not decay."""
         decaying: list[nn.Parameter] = []

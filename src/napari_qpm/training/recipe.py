@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from napari_qpm.errors import ParameterError, UnknownNameError
 
-__all__ = ["Batch", "OptimizerKind", "Recipe", "Stream", "TrainerSettings"]
+__all__ = [
+    "Batch",
+    "MixedStream",
+    "OptimizerKind",
+    "Recipe",
+    "Stream",
+    "TrainerSettings",
+]
 
 
 class OptimizerKind(StrEnum):
@@ -111,6 +118,27 @@ class Stream(Protocol):
         ...
 
 
+class MixedStream:
+    """Streams side by side in one batch.
+
+    Parameters
+    ----------
+    *streams
+        The samples of the first come first.
+    """
+
+    def __init__(self, *streams: Stream):
+        self._streams = streams
+
+    def batch(self, step: int) -> Batch:
+        """Return the samples of all."""
+        batches = [stream.batch(step) for stream in self._streams]
+        return Batch(
+            torch.cat([one.inputs for one in batches]),
+            torch.cat([one.target for one in batches]),
+        )
+
+
 class Recipe(Protocol):
     """One network and how it learns."""
 
@@ -138,7 +166,13 @@ class Recipe(Protocol):
         ...
 
     def make_stream(self, seed: int, device: torch.device, batch_size: int) -> Stream:
-        """Return samples for training or, of another seed, for validation."""
+        """Return samples for training."""
+        ...
+
+    def make_validation(
+        self, seed: int, device: torch.device, batch_size: int
+    ) -> Stream:
+        """Return samples that judge the weights; the seed is another one."""
         ...
 
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:

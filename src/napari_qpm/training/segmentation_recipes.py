@@ -98,6 +98,12 @@ class DMQPMNetRecipe:
             self.domain, str(self.inputs), self.drop_angle, seed, device, batch_size
         )
 
+    def make_validation(
+        self, seed: int, device: torch.device, batch_size: int
+    ) -> Stream:
+        """Return other samples of the same kind."""
+        return self.make_stream(seed, device, batch_size)
+
     def parameter_groups(self, network: nn.Module) -> list[dict[str, Any]]:
         """Return one group: in nnU-Net norms and biases decay like the rest."""
         return [{"params": [p for p in network.parameters() if p.requires_grad]}]

@@ -16,7 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_qpm.errors import OutputError, ParameterError, QPMError
+from napari_qpm.errors import (
+    OutOfDeviceMemoryError,
+    OutputError,
+    QPMError,
+)
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.training.averaging import WeightAverage
 from napari_qpm.training.checkpoint import (
@@ -46,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT, BEST, SUMMARY = "checkpoint.pt", "best.safetensors", "run.json"
 VALIDATION_STREAM = 1
+NOT_ENOUGH = "not enough memory"
+"""What torch says where the processor's memory is short."""
 PROBE_STEPS, PROBE_SKIPPED = 20, 4
 """Steps after which a time budget becomes a number of steps; the first are slow.
 Each validation corrects it, as a machine may be busy at times."""
@@ -136,7 +142,9 @@ def train(
     OutputError
         The folder holds a training and `resume` is not set, or cannot be written.
     ParameterError
-        The checkpoint is of another recipe, configuration or seed, or memory is short.
+        The checkpoint is of another recipe, configuration or seed.
+    OutOfDeviceMemoryError
+        Memory is short.
     JobCancelled
         `token` was set.
     """
@@ -150,10 +158,15 @@ def train(
             token or CancelToken(),
             report or (lambda progress: None),
         )
-    except torch.OutOfMemoryError as error:
-        raise ParameterError(
+    except (MemoryError, RuntimeError) as error:
+        # torch has an error class of its own for the memory of a card only.
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not is_memory and NOT_ENOUGH not in str(error):
+            raise
+        raise OutOfDeviceMemoryError(
             f"Step {session.step} does not fit into the memory of "
-            f"{describe_device(session.device)}. Take a smaller batch_size or shape."
+            f"{describe_device(session.device)}. Take a smaller batch_size or shape, "
+            "or close other programs. What was saved before is intact."
         ) from error
 
 
@@ -483,7 +496,8 @@ def _validation_set(recipe: Recipe, seed: int, device: torch.device) -> list[Bat
     """Return the same samples in every session, unseen in training."""
     settings = recipe.trainer
     size = min(settings.batch_size, settings.n_validation)
-    stream: Stream = recipe.make_stream(seed_of(seed, VALIDATION_STREAM), device, size)
+    own_seed = seed_of(seed, VALIDATION_STREAM)
+    stream: Stream = recipe.make_validation(own_seed, device, size)
     n_batches = math.ceil(settings.n_validation / size)
     # Far apart, so that no two share specimens.
     return [stream.batch(number * 1_000) for number in range(n_batches)]

@@ -18,7 +18,7 @@ import torch
 import napari_qpm as qpm
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.adaptation import FineTuning, fine_tune
-from napari_qpm.adaptation.fine_tuning import PAUSE, PREVIEW
+from napari_qpm.adaptation.run_folder import PAUSE, PREVIEW
 from napari_qpm.errors import (
     JobCancelled,
     LayoutError,
@@ -135,7 +135,7 @@ def test_a_better_model_is_saved_beside_the_old_one(models, frames):
     assert outcome.name == "mine"
     assert outcome.frame == "the right quarter of each of 2 frames"
     assert outcome.is_honest
-    assert outcome.after.dice > outcome.before.dice + 0.2
+    assert outcome.after.mean > outcome.before.mean + 0.1
     assert (outcome.n_frames, outcome.n_cells, outcome.steps) == (2, 18, 40)
     assert digest(models / "round") == old
     spec = ModelStore().model("mine").spec
@@ -206,6 +206,7 @@ def test_stopped_early_keeps_the_best(models, frames):
         token=token,
         report=cancel_at(25, token),
         settings=FEW | {"steps": 1000},
+        keep_worse=True,
     )
     assert 25 <= outcome.steps < 100
     assert "Stopped early" in outcome.note

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.viewer import autosave, folder_memory, warmup
+from napari_qpm.viewer import autosave, folder_memory, training_runs, warmup
 from napari_qpm.viewer.layers import recording_layer
 from napari_qpm.viewer.workflow import Workflow
 
@@ -35,7 +35,8 @@ def own_recovery_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 @pytest.fixture(autouse=True)
 def own_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep what tests state of their folders away from the user's memory."""
-    monkeypatch.setattr(folder_memory, "state_folder", lambda: tmp_path / "state")
+    for module in (folder_memory, training_runs):
+        monkeypatch.setattr(module, "state_folder", lambda: tmp_path / "state")
 
 
 def cells_phase(n_frames: int = 3) -> np.ndarray:

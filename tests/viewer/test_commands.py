@@ -142,7 +142,10 @@ def test_a_report_is_copied(viewer, qtbot, monkeypatch):
     assert "device lost" in QApplication.clipboard().text()
 
 
-def test_the_adaptation_form_opens(viewer, qtbot, told, tiny_models):
+@pytest.mark.parametrize("command", ["adapt_network", "teach_network"])
+def test_trainings_open_in_a_dock_of_their_own(
+    viewer, qtbot, told, tiny_models, command, monkeypatch
+):
     from napari_qpm.specimens.samples import simulate
 
     recording = simulate("off-axis", n_frames=1, shape=(96, 96)).acquisition
@@ -151,9 +154,10 @@ def test_the_adaptation_form_opens(viewer, qtbot, told, tiny_models):
     settings = dock.workflow.settings
     settings.choose(StepName.RETRIEVE, dock.workflow.modality, "nas-prnet")
     dock.workflow.changed.emit()
+    opened = []
+    monkeypatch.setattr(dock, "open_training", opened.append)
 
-    execute("adapt_network")
+    execute(command)
 
-    assert dock.learned.adapt.isChecked()
-    assert not dock.learned.panel.isHidden()
+    assert opened == [{"adapt": "microscope", "teach": "cells"}[command[:5]]]
     assert told == []

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from napari_qpm.adaptation.own_frames import (
     label_frames,
     measure_objects,
 )
+from napari_qpm.adaptation.run_folder import PAUSE, run_folder, seconds_before
 from napari_qpm.calibration import fit_instrument
 from napari_qpm.errors import JobCancelled, ParameterError, SidebandError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
@@ -55,6 +55,8 @@ def adapt(
     seed: int = 0,
     overwrite: bool = False,
     settings: Mapping[str, Any] | None = None,
+    folder: Path | str | None = None,
+    resume: bool = False,
     token: CancelToken | None = None,
     report: ReportProgress | None = None,
 ) -> Adaptation:
@@ -84,8 +86,13 @@ def adapt(
         Replace a model of the user of this name.
     settings
         Changes to how it learns, as in `training.make_recipe`.
+    folder
+        Of the training, to go on there after a stop; None = a temporary one.
+    resume
+        Go on in the folder, or begin if nothing is there.
     token
-        Cancelled before the training, nothing is kept; during it, the best so far is.
+        Cancelled before the training, nothing is kept; during it, the best so far is,
+        unless the folder holds a file named `PAUSE`.
     report
         To follow.
 
@@ -114,10 +121,11 @@ def adapt(
     plan = _plan(given, base, device, scale, settings, token, report)
     session = open_session(base, device=device)
     before = judge(session, plan.judged, plan.step, plan.first_column, token)
-    with tempfile.TemporaryDirectory(prefix="napari-qpm-adapt-") as folder:
+    with run_folder(folder) as place:
         left = 60 * minutes - (time.monotonic() - began) - RESERVE_S
+        left -= seconds_before(place) if resume else 0.0
         budget = max(LEAST_TRAINING_S, left)
-        trained = _train(plan, base, Path(folder), device, seed, budget, token, report)
+        trained = _train(plan, base, place, device, seed, budget, resume, token, report)
         report(Progress(0, 0, "", "Judging and saving"))
         saved, after = _save(plan, base, trained, name, before, store, device)
     return Adaptation(
@@ -263,6 +271,7 @@ def _train(
     device: str,
     seed: int,
     budget_s: float,
+    resume: bool,
     token: CancelToken,
     report: ReportProgress,
 ) -> _Trained:
@@ -278,6 +287,7 @@ def _train(
             folder,
             device=pick_device(device),
             seed=seed,
+            resume=resume,
             time_budget_s=budget_s,
             initial=base.weights_path,
             token=token,
@@ -290,7 +300,7 @@ def _train(
             state = load_state(path)
             steps, seconds = state["step"], state["seconds"]
             best_step = state["best"]["step"]
-        if not best_step:
+        if not best_step or (folder / PAUSE).exists():
             raise
         note = "Stopped early; the best until then is kept."
     summary, origin = folder / "run.json", {}
@@ -315,7 +325,8 @@ def _save(
     network = plan.recipe.make_network()
     load_weights(trained.folder / "best.safetensors", network)
     fields = _fields(plan, base, trained, name)
-    draft = save_model(trained.folder / name, fields, network, graph_of=base)
+    draft_folder = trained.folder / "draft" / name
+    draft = save_model(draft_folder, fields, network, graph_of=base, overwrite=True)
     session = open_session(draft, device=device)
     after = judge(session, plan.judged, plan.step, plan.first_column)
     if not is_better(before, after):

@@ -3,14 +3,12 @@
 All that happens lies in one folder, so that what was stopped or killed goes on there.
 """
 
-import contextlib
 import csv
 import dataclasses
 import json
 import logging
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +19,14 @@ from napari_qpm.adaptation.cell_outcome import (
     is_better,
     judge_cells,
 )
+from napari_qpm.adaptation.run_folder import (
+    PAUSE,
+    PREVIEW,
+    run_folder,
+    seconds_before,
+)
 from napari_qpm.errors import JobCancelled, ParameterError
-from napari_qpm.files import make_folder, write_atomically
+from napari_qpm.files import write_atomically
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.runtime import Model, ModelStore, open_session
 from napari_qpm.runtime.spec import require_model_name
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from napari_qpm.acquisition import PhaseMap
     from napari_qpm.training.own_cells import CellFrame, FineTuneRecipe
 
-__all__ = ["DEFAULT_MODEL", "MOST_MINUTES", "PAUSE", "PREVIEW", "fine_tune"]
+__all__ = ["DEFAULT_MODEL", "MOST_MINUTES", "fine_tune"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +63,6 @@ SAMPLES_PER_STEP = {"cpu": 4, "cuda": 16}
 RESERVE_S = 10.0
 """Of the time, for judging and saving."""
 LEAST_TRAINING_S = 5.0
-PAUSE = "pause"
-"""File in the folder: a cancelled training is not judged, but waits to go on."""
-PREVIEW = "preview.npy"
-"""File with the cells ``(Y, X)`` of one frame by the best weights so far."""
 PREVIEW_PAUSE = 30
 """Times as long as making it took, the next one waits."""
 
@@ -150,8 +150,7 @@ def fine_tune(
     chosen = DMQPMNetPhaseParameters.parse(values)
     held_out = hold_out(frames)
     recipe = _recipe(frames, held_out, base, chosen, device, settings)
-    with _folder(folder) as place:
-        (place / PAUSE).unlink(missing_ok=True)
+    with run_folder(folder) as place:
         report(Progress(0, 0, "", "Judging the present model"))
         session = open_session(base, device=device)
         before = judge_cells(session, frames, held_out, chosen, token)
@@ -346,8 +345,7 @@ def _train(
 
     base.verify()
     checkpoint, note = folder / CHECKPOINT, ""
-    if resume and checkpoint.is_file():
-        budget_s -= load_state(checkpoint)["seconds"]
+    budget_s -= seconds_before(folder) if resume else 0.0
     try:
         train(
             recipe,
@@ -373,16 +371,6 @@ def _train(
     return _Trained(
         folder, state["step"], state["seconds"], state["best"]["step"], origin, note
     )
-
-
-@contextlib.contextmanager
-def _folder(given: Path | str | None) -> Iterator[Path]:
-    """Yield the folder of the training; a temporary one goes in the end."""
-    if given is not None:
-        yield make_folder(Path(given))
-        return
-    with tempfile.TemporaryDirectory(prefix="napari-qpm-tune-") as made:
-        yield Path(made)
 
 
 # --- Saving --------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from napari_qpm.cli.options import (
     Json,
     ModalityName,
     Reference,
+    Resume,
+    RunFolder,
     SetInstrument,
     SetParameter,
     instrument_values,
@@ -74,13 +76,8 @@ def fine_tune(
             help="How cells are parted, such as cell_diameter=18; repeatable.",
         ),
     ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--folder", help="Keep the training here, to go on later."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on in the folder.")
-    ] = False,
+    folder: RunFolder = None,
+    resume: Resume = False,
     preview: Annotated[
         Path | None,
         typer.Option(

@@ -15,6 +15,8 @@ __all__ = [
     "Overwrite",
     "PixelSize",
     "Reference",
+    "Resume",
+    "RunFolder",
     "Scheduler",
     "SetInstrument",
     "SetLinking",
@@ -97,6 +99,11 @@ Scheduler = Annotated[
         help="dask scheduler to run on; absent: threads of this computer.",
     ),
 ]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Keep the training here, to go on later."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on in the folder.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON lines only, for programs.")
 ]

@@ -122,6 +122,8 @@ class Autosave:
 
     changed = Signal()
     """There is something else to restore."""
+    corrected = Signal()
+    """Something was painted."""
 
     def __init__(
         self,
@@ -170,6 +172,11 @@ class Autosave:
             layer.events.set_data.disconnect(self._on_drawn)
             self._write((saved,), CancelToken())
         self._saved.clear()
+
+    def corrected_frames(self, cells: Any) -> frozenset[int]:
+        """Return the frames of a layer of cells in which something was changed."""
+        saved = None if cells is None else self._saved.get(cells)
+        return frozenset() if saved is None else frozenset(saved.touched)
 
     # ------------------------------------------------------------ restoring
 
@@ -317,6 +324,7 @@ class Autosave:
             frames = frozenset(range(int(cells.data.shape[0])))
         saved.touched |= frames
         self._ask(saved)
+        self.corrected.emit()
 
     def _watch_no_cells(self, field: FieldOfView, saved: _Saved) -> None:
         """Save what the user says of places without cells along with the cells."""

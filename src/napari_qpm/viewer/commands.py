@@ -5,9 +5,11 @@ A command opens the dock if it is closed, and says what to do first where it can
 
 from typing import TYPE_CHECKING
 
+from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.dock import QPMDock
 from napari_qpm.viewer.label_tools import Tool
 from napari_qpm.viewer.settings import StepName
+from napari_qpm.viewer.teaching import Teaching
 from napari_qpm.viewer.workflow import Availability
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = [
     "run_all_steps",
     "segment_cells",
     "split_cells",
+    "teach_network",
 ]
 
 NO_JOB = "Nothing is running."
@@ -80,10 +83,14 @@ def follow_slider(viewer: "napari.viewer.Viewer") -> None:
 
 def adapt_network(viewer: "napari.viewer.Viewer") -> None:
     """Open the form that adapts a network to the user's microscope."""
-    learned = dock_of(viewer).learned
-    if _is_ready(Availability(learned.is_offered, NO_NETWORK)):
-        learned.adapt.setChecked(True)
-        learned.panel.name.setFocus()
+    dock = dock_of(viewer)
+    if _is_ready(Availability(dock.learned.is_offered, NO_NETWORK)):
+        dock.open_training(Adapting.kind)
+
+
+def teach_network(viewer: "napari.viewer.Viewer") -> None:
+    """Open the form that teaches a network the user's cells."""
+    dock_of(viewer).open_training(Teaching.kind)
 
 
 def compare_phases(viewer: "napari.viewer.Viewer") -> None:

@@ -61,6 +61,8 @@ from napari_qpm.viewer.step_box import StepBox
 from napari_qpm.viewer.suggesting import Suggesting
 from napari_qpm.viewer.table_box import TableBox
 from napari_qpm.viewer.tall_scroll import TallScroll
+from napari_qpm.viewer.teach_box import TeachBox
+from napari_qpm.viewer.teaching import Teaching
 from napari_qpm.viewer.wording import gaps_in_words
 from napari_qpm.viewer.workflow import Scope, Workflow
 
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
 
     from napari_qpm.viewer.fields import FieldOfView
     from napari_qpm.viewer.plots_panel import PlotsPanel
+    from napari_qpm.viewer.train_panel import TrainPanel
 
 __all__ = ["QPMDock"]
 
@@ -103,6 +106,7 @@ class QPMDock(QWidget):
         self._settings = watched_settings()
         self._preferences = Preferences()
         self.plots_panel: PlotsPanel | None = None
+        self.train_panel: TrainPanel | None = None
         self._last = ""
         self._last_field: weakref.ref[FieldOfView] | None = None
         self._build()
@@ -122,8 +126,7 @@ class QPMDock(QWidget):
         self.steps = {step: StepBox(workflow, step) for step in StepName}
         self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
         self.phase_tools = PhaseTools(workflow, self.preview)
-        self.adapting = Adapting(workflow, post=self._gui.post)
-        self.learned = LearnedBox(LearnedPhase(workflow), self.adapting)
+        self.learned = LearnedBox(LearnedPhase(workflow))
         self.cell_files = CellFiles(workflow)
         self.cell_files_box = CellFilesBox(self.cell_files)
         self.label_tools = LabelTools(workflow)
@@ -135,6 +138,11 @@ class QPMDock(QWidget):
             self.done_frames, self.no_cell_brush, self.suggesting
         )
         self.autosave = Autosave(workflow, post=self._gui.post)
+        self.adapting = Adapting(workflow, post=self._gui.post)
+        self.teaching = Teaching(
+            workflow, self.autosave.corrected_frames, post=self._gui.post
+        )
+        self.teach = TeachBox(self.teaching)
         self.keys = LayerKeys(
             workflow,
             {
@@ -185,6 +193,7 @@ class QPMDock(QWidget):
                 inner.addWidget(self.cell_files_box)
                 inner.addWidget(self.labels)
                 inner.addWidget(self.annotation)
+                inner.addWidget(self.teach)
                 inner.addWidget(self.recovery)
         inner.addWidget(self.following)
         inner.addWidget(self.table)
@@ -212,6 +221,8 @@ class QPMDock(QWidget):
         self.table.export_asked.connect(self.choose_export)
         self.table.script_asked.connect(self.copy_script)
         self.plots.clicked.connect(self.open_plots)
+        self.learned.adapt_asked.connect(lambda: self.open_training(Adapting.kind))
+        self.teach.asked.connect(lambda: self.open_training(Teaching.kind))
         self.table.table_shown.connect(self._on_table)
         self.recording.panel_opened.connect(self._on_angles)
         self.destroyed.connect(self.autosave.close)
@@ -228,6 +239,8 @@ class QPMDock(QWidget):
         self.channels.close()
         self.facts.close()
         self.adapting.close()
+        self.teaching.close()
+        self.teach.close_connections()
         self.preview.close()
         self.recovery.close_connections()
         self.autosave.close()
@@ -237,8 +250,9 @@ class QPMDock(QWidget):
         self.labels.close_connections()
         self.label_tools.close()
         self.table.close_connections()
-        if self.plots_panel is not None:
-            self.plots_panel.close_connections()
+        for panel in (self.plots_panel, self.train_panel):
+            if panel is not None:
+                panel.close_connections()
         self.workflow.close()
 
     def event(self, event: QEvent) -> bool:
@@ -272,6 +286,7 @@ class QPMDock(QWidget):
         self.learned.refresh()
         self.cell_files_box.refresh()
         self.labels.refresh()
+        self.teach.refresh(self.label_tools.cells() is not None)
         self.following.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
@@ -369,6 +384,30 @@ class QPMDock(QWidget):
 
     def _on_plots_closed(self) -> None:
         self.plots_panel = None
+
+    def open_training(self, kind: str) -> None:
+        """Show the dock of trainings, a new one if it was closed."""
+        if self.train_panel is None:
+            # Imported here: pyqtgraph takes a moment that opening the dock need not.
+            from napari_qpm.viewer.train_panel import TrainPanel
+
+            viewer = self.workflow.viewer
+            panel = TrainPanel(viewer, self.teaching, self.adapting)
+            self.workflow.changed.connect(panel.refresh_soon)
+            self.autosave.corrected.connect(panel.refresh_soon)
+            panel.closed.connect(self._on_training_closed)
+            viewer.window.add_dock_widget(panel, name="QPM training", area="bottom")
+            self.train_panel = panel
+        self.train_panel.show_kind(kind)
+        container = self.train_panel.parent()
+        container.show()
+        container.raise_()
+
+    def _on_training_closed(self) -> None:
+        if self.train_panel is not None:
+            self.workflow.changed.disconnect(self.train_panel.refresh_soon)
+            self.autosave.corrected.disconnect(self.train_panel.refresh_soon)
+        self.train_panel = None
 
     def copy_script(self) -> None:
         """Put what was run on the clipboard, as a Python script."""

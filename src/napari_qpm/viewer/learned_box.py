@@ -1,9 +1,8 @@
 """Below the Phase step, for learned methods: compare, and adapt to a microscope."""
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_qpm.viewer.adapt_panel import AdaptPanel
-from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.workflow import Availability
 
@@ -17,23 +16,19 @@ class LearnedBox(QWidget):
     ----------
     learned
         Comparing.
-    adapting
-        Adapting.
     """
 
-    def __init__(
-        self,
-        learned: LearnedPhase,
-        adapting: Adapting,
-        parent: QWidget | None = None,
-    ):
+    adapt_asked = Signal()
+    """The user wants to adapt a model."""
+
+    def __init__(self, learned: LearnedPhase, parent: QWidget | None = None):
         super().__init__(parent)
         self._learned = learned
         self.adapt = QPushButton("Adapt to this microscope…")
         self.adapt.setObjectName("adapt_button")
-        self.adapt.setCheckable(True)
-        self.panel = AdaptPanel(adapting)
-        self.panel.hide()
+        self.adapt.setToolTip(
+            "Make a model of your own that fits the selected recording's microscope."
+        )
         self.compare = QPushButton()
         self.compare.setObjectName("compare_button")
         self.compared = QLabel()
@@ -46,9 +41,8 @@ class LearnedBox(QWidget):
         layout.addWidget(self.compare)
         layout.addWidget(self.compared)
         layout.addWidget(self.adapt)
-        layout.addWidget(self.panel)
         self.compare.clicked.connect(learned.compare)
-        self.adapt.toggled.connect(self._on_adapt)
+        self.adapt.clicked.connect(self.adapt_asked)
 
     @property
     def is_offered(self) -> bool:
@@ -71,10 +65,3 @@ class LearnedBox(QWidget):
         compared = learned.compared
         self.compared.setVisible(compared is not None)
         self.compared.setText("" if compared is None else compared.sentence)
-        self.panel.refresh()
-
-    def _on_adapt(self, is_open: bool) -> None:
-        if is_open and not self.panel.name.text():
-            self.panel.offer_name()
-        self.panel.refresh()
-        self.panel.setVisible(is_open)

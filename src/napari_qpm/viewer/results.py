@@ -82,10 +82,15 @@ def show_phase(viewer: "ViewerModel", field: FieldOfView, result: FramePhase) ->
     layer.metadata[METADATA_KEY] = field.record(Role.PHASE)
 
 
-def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -> None:
+def show_cells(
+    viewer: "ViewerModel",
+    field: FieldOfView,
+    result: FrameLabels,
+    joins: bool = False,
+) -> None:
     """Show cells in the field's cells layer; hand-corrected ones are kept.
 
-    A few frames join what is there if they were made in the same way.
+    A few frames join what is there if they were made in the same way, or if `joins`.
     """
     labels, frames = result.labels, result.frames
     layer = present(viewer, field, Role.CELLS)
@@ -100,7 +105,12 @@ def show_cells(viewer: "ViewerModel", field: FieldOfView, result: FrameLabels) -
         layer.refresh()
         layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
         return
-    if layer is not None and not frames >= known and _can_join(field, layer, result):
+    if (
+        layer is not None
+        and not frames >= known
+        and _can_join(field, layer, result, joins)
+    ):
+        field.cells_step = result.step
         field.outlines |= result.outlines
         field.done[Role.CELLS] = known | frames
         # Made anew by an engine, they are not the user's any more.
@@ -151,14 +161,14 @@ def show_no_cells(
     )
 
 
-def _can_join(field: FieldOfView, layer: "Labels", result: FrameLabels) -> bool:
-    step = field.cells_step
-    return (
-        step is not None
-        and (step.engine, step.parameters)
-        == (result.step.engine, result.step.parameters)
-        and tuple(layer.data.shape) == tuple(result.labels.shape)
-    )
+def _can_join(
+    field: FieldOfView, layer: "Labels", result: FrameLabels, joins: bool
+) -> bool:
+    step, fresh = field.cells_step, result.step
+    if step is None or tuple(layer.data.shape) != tuple(result.labels.shape):
+        return False
+    is_same = (step.engine, step.parameters) == (fresh.engine, fresh.parameters)
+    return joins or is_same
 
 
 def show_scales(viewer: "ViewerModel", layer: Any, field: FieldOfView) -> None:

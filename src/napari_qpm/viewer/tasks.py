@@ -118,8 +118,14 @@ def segment_task(
     field: FieldOfView,
     pipeline: "Pipeline",
     frames: Iterable[int],
+    joins: bool = False,
 ) -> Task:
     """Return the task that shows the cells of these frames.
+
+    Parameters
+    ----------
+    joins
+        Whether they join those of other frames even if another engine made those.
 
     Raises
     ------
@@ -146,7 +152,7 @@ def segment_task(
 
     def commit(result: Any) -> str:
         field.unfinished.pop(StepName.SEGMENT, None)
-        show_cells(viewer, field, result)
+        show_cells(viewer, field, result, joins)
         note_run(field, StepName.SEGMENT, pipeline, result.frames)
         return _problems_in_words("segmented", result.problems)
 

@@ -31,7 +31,7 @@ FEW = {
 
 
 def run(recording, **changes):
-    options = {"model": "start", "minutes": 1.0, "device": "cpu", "settings": FEW}
+    options = {"model": "start", "minutes": 30.0, "device": "cpu", "settings": FEW}
     options["scale"] = 2  # on a coarse grid so few steps learn something
     return adapt(recording, **(options | {"name": "my-scope"} | changes))
 

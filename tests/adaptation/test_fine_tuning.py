@@ -156,6 +156,7 @@ def test_a_model_that_is_no_better_is_not_saved_unless_wanted(models, frames):
     outcome = run(frames, settings=still)
     assert outcome.name is None
     assert "no better" in outcome.describe()
+    assert "give it more minutes" in outcome.note
     assert not (models / "mine").exists()
     kept = run(frames, settings=still, keep_worse=True)
     assert kept.name == "mine"
@@ -176,7 +177,9 @@ def test_a_frame_is_shown_by_the_best_weights_meanwhile(models, frames, tmp_path
 
 def test_cells_that_are_not_of_done_frames_teach_with_advice(models):
     phase, labels = dish()
-    outcome = run(annotated_frames(phase, labels, done=()), settings=FEW | {"steps": 2})
+    outcome = run(
+        annotated_frames(phase, labels, done=()), settings=FEW | {"steps": 20}
+    )
     assert "Nothing says where no cells are" in outcome.note
 
 

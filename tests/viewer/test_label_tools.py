@@ -245,6 +245,8 @@ def test_keys_choose_tools_and_escape_puts_them_away(tools, segmented):
     cells = cells_of(segmented)
     keys = {str(key): action for key, action in cells.keymap.items()}
 
+    # napari asks for the name of every key at each stroke.
+    assert all(action.__name__ for action in keys.values())
     keys[SHORTCUTS[Act.SPLIT].shown](cells)
     assert tools.tool is Tool.SPLIT
     {str(key): call for key, call in cells.keymap.items()}["Escape"](cells)

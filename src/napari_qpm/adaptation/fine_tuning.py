@@ -63,6 +63,7 @@ SAMPLES_PER_STEP = {"cpu": 4, "cuda": 16}
 RESERVE_S = 10.0
 """Of the time, for judging and saving."""
 LEAST_TRAINING_S = 5.0
+FEW_STEPS = 20
 PREVIEW_PAUSE = 30
 """Times as long as making it took, the next one waits."""
 
@@ -187,12 +188,14 @@ def fine_tune(
         n_cells=sum(frame.n_cells for frame in frames),
         steps=trained.steps,
         minutes=trained.seconds / 60,
-        note=" ".join(filter(None, (trained.note, _advice(frames)))),
+        note=" ".join(filter(None, (trained.note, _advice(frames, trained.steps)))),
     )
 
 
-def _advice(frames: Sequence[AnnotatedFrame]) -> str:
+def _advice(frames: Sequence[AnnotatedFrame], steps: int) -> str:
     """Return what would have helped the network."""
+    if steps < FEW_STEPS:
+        return "There was hardly time to learn: give it more minutes."
     if any((frame.judged() & (frame.labels == 0)).any() for frame in frames):
         return ""
     return (

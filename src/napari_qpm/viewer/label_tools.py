@@ -5,7 +5,7 @@ as within one, like strokes of the brush.
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -340,7 +340,7 @@ class LabelTools:
         cells.events.mode.connect(self._on_mode)
         for tool in Tool:
             key = SHORTCUTS[Act(tool)].key
-            cells.bind_key(key, _Chooser(self, tool), overwrite=True)
+            cells.bind_key(key, _chooser(self, tool), overwrite=True)
         key = SHORTCUTS[Act.NEW].key
         cells.bind_key(key, lambda _: self.new_cell(), overwrite=True)
 
@@ -385,15 +385,16 @@ class LabelTools:
         self.changed.emit()
 
 
-class _Chooser:
-    """A key that chooses a tool, or puts it away."""
+def _chooser(tools: LabelTools, tool: Tool) -> Callable[[Any], None]:
+    """Return what a key does that chooses a tool, or puts it away.
 
-    def __init__(self, tools: LabelTools, tool: Tool):
-        self._tools, self._tool = tools, tool
+    A function, as napari asks for its name whenever a key is pressed.
+    """
 
-    def __call__(self, layer: Any) -> None:
-        is_chosen = self._tools.tool is self._tool
-        self._tools.choose(None if is_chosen else self._tool)
+    def choose(layer: Any) -> None:
+        tools.choose(None if tools.tool is tool else tool)
+
+    return choose
 
 
 def _labels_of(field: FieldOfView) -> list[Any]:

@@ -32,7 +32,7 @@ from napari_qpm.viewer.tall_scroll import TallScroll
 __all__ = ["LearningBox", "TrainPanel"]
 
 MOST_MINUTES = 120
-HEIGHT, FORM_WIDTH, FRAMES_WIDTH, PICTURE_WIDTH = 270, 300, 230, 220
+HEIGHT, FORM_WIDTH, FRAMES_WIDTH, PICTURE_WIDTH = 230, 300, 230, 200
 BEST_PX, CURVE_PX = 11, 2
 REFRESH_MS = 300
 """After a stroke, until the cells are counted again."""
@@ -258,10 +258,10 @@ class LearningBox(QWidget):
         curves = self._learning.curves()
         pen = pg.mkPen(self.loss.accent_color, width=CURVE_PX)
         self.loss.plot.clear()
-        self.loss.show_titles("Step", "Loss (what teaches)")
+        self.loss.show_titles("Step", "Loss")
         self.loss.plot.plot(curves.steps, curves.losses, pen=pen)
         self.score.plot.clear()
-        self.score.show_titles("Step", f"{curves.score_title}")
+        self.score.show_titles("Step", curves.score_title)
         self.score.plot.plot(curves.judged_steps, curves.scores, pen=pen)
         if curves.best is not None:
             step, score = curves.best

@@ -21,7 +21,7 @@ __all__ = ["SHOWN", "Curves", "TrainingRun", "training_folder", "waiting_runs"]
 
 ABOUT, TRAINING, SHOWN = "about.json", "training", "preview"
 SCORES = {
-    "dice_less_distance_error": "Score of cells (Dice less distance error)",
+    "dice_less_distance_error": "Dice less distance error",
     "mean_psnr_db": "Mean PSNR (dB)",
     "psnr_db": "PSNR (dB)",
 }

@@ -29,6 +29,7 @@ VERBS = {
     "Save",
     "Segment",
     "Split",
+    "Teach",
 }
 PATH = Path(napari_qpm.__file__).parent / "napari.yaml"
 

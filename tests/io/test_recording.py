@@ -4,6 +4,7 @@ import pytest
 from napari_qpm.acquisition import Acquisition, Modality
 from napari_qpm.errors import OutputError
 from napari_qpm.io import open_acquisition
+from napari_qpm.io import recording as module
 from napari_qpm.io.recording import write_recording
 
 
@@ -42,6 +43,19 @@ def test_four_angle_images_stay_channels(tmp_path):
     opened = open_acquisition(path)
     assert opened.shape == (3, 4, 20, 24)
     assert np.array_equal(opened.read(1), written.read(1))
+
+
+@pytest.mark.parametrize("n_channels", [1, 4])
+def test_frames_share_files_and_the_last_may_hold_fewer(
+    tmp_path, monkeypatch, n_channels
+):
+    monkeypatch.setattr(module, "MOST_FRAMES", 2)
+    written = recording(n_channels)
+    path = write_recording(written, tmp_path / "cells.ome.zarr")
+    assert len([p for p in (path / "0" / "c").rglob("*") if p.is_file()]) == 2
+    opened = open_acquisition(path, modality=written.modality)
+    for t in range(3):
+        assert np.array_equal(opened.read(t), written.read(t))
 
 
 def test_metadata_pass_the_public_reader(tmp_path):

@@ -27,8 +27,9 @@ BATCH_BYTES, MOST_FRAMES = 64 * 2**20, 16
 def write_recording(acquisition: Acquisition, path: str | Path) -> Path:
     """Write raw frames as ``(T, C, 1, Y, X)``, one chunk a channel and frame.
 
-    The reference frame, if there is one, is written as ``NAME.reference.ome.zarr``
-    beside them. Everything appears under its name only when it is complete.
+    Several frames share a file: thousands of files are slow to copy. The reference
+    frame, if there is one, is written as ``NAME.reference.ome.zarr`` beside them.
+    Everything appears under its name only when it is complete.
 
     Parameters
     ----------
@@ -91,16 +92,18 @@ def _write_image(acquisition: Acquisition, path: Path) -> None:
     try:
         group = zarr.create_group(str(partial), zarr_format=3)
         group.attrs.update({"ome": _metadata(acquisition, path.name)})
+        batches = list(_batches(acquisition))
         array = zarr.create_array(
             str(partial),
             name="0",
             shape=(t, c, 1, y, x),
             chunks=(1, 1, 1, y, x),
+            shards=(len(batches[0]), c, 1, y, x) if len(batches[0]) > 1 else None,
             dtype=np.dtype(acquisition.dtype).newbyteorder("="),
             compressors=quick_compressor(acquisition.dtype),
             dimension_names=("t", "c", "z", "y", "x"),
         )
-        for frames in _batches(acquisition):
+        for frames in batches:
             together = np.stack([acquisition.read(frame) for frame in frames])
             array[frames.start : frames.stop] = together[:, :, None]
         partial.rename(path)
@@ -110,7 +113,7 @@ def _write_image(acquisition: Acquisition, path: Path) -> None:
 
 
 def _batches(acquisition: Acquisition) -> Iterator[range]:
-    """Yield frames that are compressed at the same time, on several cores."""
+    """Yield frames that go into one file, and are compressed on several cores."""
     t, *frame = acquisition.shape
     n_bytes = int(np.prod(frame)) * acquisition.dtype.itemsize
     size = max(1, min(MOST_FRAMES, BATCH_BYTES // max(n_bytes, 1)))

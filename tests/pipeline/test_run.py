@@ -338,18 +338,18 @@ def test_provenance_says_what_made_the_result(
 def test_full_disk_keeps_earlier_frames_and_the_run_continues(
     phase_recording: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import napari_qpm.io.ome_zarr as module
+    from zarr.storage import LocalStore
 
-    flush, n_flushed = module._flush, itertools.count()
+    write, n_chunks = LocalStore.set, itertools.count()
 
-    def flush_until_full(path: Path) -> None:
-        if next(n_flushed) >= 2:
+    async def write_until_full(self: LocalStore, key: str, value: Any) -> None:
+        if "/c/" in key and next(n_chunks) >= 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        flush(path)
+        await write(self, key, value)
 
     acquisition = phase_recording()
     with monkeypatch.context() as full:
-        full.setattr(module, "_flush", flush_until_full)
+        full.setattr(LocalStore, "set", write_until_full)
         with pytest.raises(OutputError, match="The disk is full while writing"):
             run_pipeline(Pipeline(), acquisition, tmp_path)
     result = run_pipeline(Pipeline(), acquisition, tmp_path)

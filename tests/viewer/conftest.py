@@ -11,7 +11,13 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_qpm.acquisition import Acquisition
-from napari_qpm.viewer import autosave, folder_memory, training_runs, warmup
+from napari_qpm.viewer import (
+    autosave,
+    choice_memory,
+    folder_memory,
+    training_runs,
+    warmup,
+)
 from napari_qpm.viewer.layers import recording_layer
 from napari_qpm.viewer.workflow import Workflow
 
@@ -35,7 +41,7 @@ def own_recovery_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 @pytest.fixture(autouse=True)
 def own_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep what tests state of their folders away from the user's memory."""
-    for module in (folder_memory, training_runs):
+    for module in (choice_memory, folder_memory, training_runs):
         monkeypatch.setattr(module, "state_folder", lambda: tmp_path / "state")
 
 

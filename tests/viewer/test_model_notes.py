@@ -19,7 +19,7 @@ def make_spec(**fields):
         ),
         (
             {"base": "b", "metrics": {"own_frame": {"frame": "d"}}},
-            "Mine: date unknown, adapted from b. Judged on your frame d: better than before.",
+            "Mine: date unknown, adapted from b. Better than that on your frame d.",
         ),
         (
             {"metrics": {"validation": {"ssim": 0.747}}},

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -33,6 +34,7 @@ from napari_qpm.viewer.bridge import GuiThread
 from napari_qpm.viewer.cell_files import CellFiles
 from napari_qpm.viewer.cell_files_box import CellFilesBox
 from napari_qpm.viewer.channel_choice import ChannelChoice
+from napari_qpm.viewer.choice_memory import ChoiceMemory
 from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
@@ -49,6 +51,7 @@ from napari_qpm.viewer.preferences import (
     read_preferences,
     watched_settings,
 )
+from napari_qpm.viewer.preflight import needs_in_words
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.recording_box import RecordingBox
 from napari_qpm.viewer.recording_facts import RecordingFacts
@@ -102,6 +105,7 @@ class QPMDock(QWidget):
         self.workflow = Workflow(
             viewer, post=self._gui.post, before_job=warmup.wait_until_warm
         )
+        self.choices = ChoiceMemory(self.workflow)
         self._was_docked = False
         self._settings = watched_settings()
         self._preferences = Preferences()
@@ -168,6 +172,9 @@ class QPMDock(QWidget):
         self.run_all.setObjectName("run_all_button")
         self.run_all.setToolTip("Retrieve, segment and measure, one after the other.")
 
+        self.needs = QLabel()
+        self.needs.setObjectName("needs")
+        self.needs.setWordWrap(True)
         self.plots = QPushButton("Plots")
         self.plots.setObjectName("plots_button")
         self.plots.setToolTip("Open curves of cells, profiles and totals of regions.")
@@ -183,6 +190,7 @@ class QPMDock(QWidget):
         inner.addWidget(self.recording)
         inner.addWidget(_line())
         inner.addLayout(row)
+        inner.addWidget(self.needs)
         for box in self.steps.values():
             inner.addWidget(_line())
             inner.addWidget(box)
@@ -218,6 +226,7 @@ class QPMDock(QWidget):
         for box in self.steps.values():
             box.run_asked.connect(self.run_step)
         self.run_all.clicked.connect(self.run_all_steps)
+        self.scope.activated.connect(self._show_needs)
         self.table.export_asked.connect(self.choose_export)
         self.table.script_asked.connect(self.copy_script)
         self.plots.clicked.connect(self.open_plots)
@@ -234,6 +243,7 @@ class QPMDock(QWidget):
         self._gui.close()
         if self._settings is not None:
             self._settings.events.changed.disconnect(self._on_preferences)
+        self.choices.close()
         self.keys.close()
         self.angles.close()
         self.channels.close()
@@ -280,6 +290,7 @@ class QPMDock(QWidget):
             self.scope.setItemText(0, f"All {acquisition.n_frames} frames")
         retrieve = workflow.availability(StepName.RETRIEVE)
         self.run_all.setEnabled(retrieve.is_ready)
+        self._show_needs()
         for box in self.steps.values():
             box.refresh()
         self.phase_tools.refresh()
@@ -290,6 +301,13 @@ class QPMDock(QWidget):
         self.following.refresh()
         self.table.refresh()
         self.job.refresh(self._sentence())
+
+    def _show_needs(self) -> None:
+        """Say what a run takes, while none runs."""
+        is_idle = self.workflow.availability(StepName.RETRIEVE).is_ready
+        told = needs_in_words(self.workflow, self._scope()) if is_idle else ""
+        self.needs.setText(told)
+        self.needs.setVisible(bool(told))
 
     def _forget_other_field(self) -> None:
         """Stop telling what happened to a recording that is not selected any more."""
@@ -313,7 +331,8 @@ class QPMDock(QWidget):
         if workflow.acquisition is not None and not workflow.is_done(StepName.MEASURE):
             gaps = gaps_in_words(workflow.acquisition.missing())
             hint += f" For picograms, fill in {gaps}." if gaps else ""
-        return " ".join(part for part in (self._last, workflow.note, hint) if part)
+        parts = (self._last, workflow.note, self.choices.problem, hint)
+        return " ".join(part for part in parts if part)
 
     def _scope(self) -> Scope:
         if self.workflow.acquisition is None or self.workflow.acquisition.n_frames == 1:

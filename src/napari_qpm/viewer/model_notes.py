@@ -30,7 +30,7 @@ def _scores_in_words(metrics: Any) -> str:
         return f"{scores} on{frames} that it never saw."
     own = metrics.get("own_frame")
     if isinstance(own, dict):
-        return f"Judged on your frame {own.get('frame', '')}: better than before."
+        return f"Better than that on your frame {own.get('frame', '')}."
     scores = _known(metrics.get("validation", {}))
     if scores:
         return f"{scores} while it was trained; not evaluated since."

@@ -21,6 +21,7 @@ from napari_qpm.viewer.angle_panel import AnglePanel
 from napari_qpm.viewer.angles import Angles
 from napari_qpm.viewer.channel_choice import ChannelChoice
 from napari_qpm.viewer.fact_box import FactBox, NumbersBox, WithOrigin
+from napari_qpm.viewer.help_pages import RECORDING_PAGE, HelpButton
 from napari_qpm.viewer.recording_facts import FOCUSED, RecordingFacts
 from napari_qpm.viewer.reference_box import ReferenceBox
 from napari_qpm.viewer.references import References
@@ -130,6 +131,8 @@ class RecordingBox(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         row = QHBoxLayout()
         row.addWidget(self.title, 1)
+        self.help = HelpButton(lambda: RECORDING_PAGE)
+        row.addWidget(self.help, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.open, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(row)
         for part in (self.summary, self.missing, self.recalled_row):

@@ -4,14 +4,19 @@ Viewer and command line run the same `Pipeline`; this module is where the one be
 the other.
 """
 
+import contextlib
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Modality
+from napari_qpm.errors import QPMError
 from napari_qpm.parameters import Parameters
 from napari_qpm.registry import Entry
+
+if TYPE_CHECKING:
+    from napari_qpm.runtime import ModelSpec
 
 __all__ = ["Settings", "StepName"]
 
@@ -128,6 +133,48 @@ class Settings:
             key: value for key, value in chosen.items() if value != defaults[key]
         }
 
+    def chosen_model(
+        self, step: StepName, modality: Modality | None
+    ) -> "ModelSpec | None":
+        """Return the trained model that the chosen engine would run, if it has one."""
+        entry = self._entry(step, modality)
+        model = _model_of(step, entry)
+        if entry is None or model is None or model.choices("model") is None:
+            return None
+        from napari_qpm.runtime import ModelStore
+
+        default = model.model_fields["model"].default
+        name = self.values(step, modality).get("model", default)
+        try:
+            return ModelStore().model(name).spec
+        except QPMError:
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was chosen as plain values."""
+        engines: dict[str, dict[str, str]] = {}
+        for (step, kind), engine in self._engines.items():
+            engines.setdefault(step.value, {})[kind] = engine
+        values: dict[str, dict[str, Any]] = {}
+        for (step, engine), chosen in self._values.items():
+            values.setdefault(step.value, {})[engine] = chosen
+        return {"engines": engines, "values": values, "linking": self.link_values}
+
+    def restore(self, stored: Mapping[str, Any]) -> None:
+        """Take over what `to_dict` gave; what is not possible any more is left out."""
+        for step in StepName:
+            for kind, engine in _items(stored, "engines", step):
+                self._engines[step, kind] = str(engine)
+            for engine, chosen in _items(stored, "values", step):
+                with contextlib.suppress(QPMError, TypeError):
+                    model = _model_of(step, _entry_named(step, engine))
+                    if model is not None:
+                        model.parse(chosen)
+                        self._values[step, engine] = dict(chosen)
+        linking = dict(_items(stored, "linking"))
+        with contextlib.suppress(QPMError, TypeError):
+            self.set_link_values(linking)
+
     def pipeline(
         self,
         modality: Modality | None,
@@ -181,6 +228,30 @@ class Settings:
 
 def _key(step: StepName, entry: Entry | None) -> tuple[StepName, str]:
     return step, "" if entry is None else entry.name
+
+
+def _entry_named(step: StepName, engine: str) -> Entry | None:
+    """Return an engine of a step by name.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none.
+    """
+    from napari_qpm.retrieval import PHASE_ENGINES
+    from napari_qpm.segmentation import SEGMENTATION_ENGINES
+
+    if step is StepName.MEASURE:
+        return None
+    engines = PHASE_ENGINES if step is StepName.RETRIEVE else SEGMENTATION_ENGINES
+    return engines[engine]
+
+
+def _items(stored: Any, *keys: str) -> list[tuple[str, Any]]:
+    """Return the items of a mapping inside a mapping; none if it is something else."""
+    for key in keys:
+        stored = stored.get(key) if isinstance(stored, Mapping) else None
+    return list(stored.items()) if isinstance(stored, Mapping) else []
 
 
 def _model_of(step: StepName, entry: Entry | None) -> type[Parameters] | None:

@@ -16,6 +16,8 @@ from superqt import QCollapsible
 
 from napari_qpm.errors import QPMError
 from napari_qpm.viewer.forms import ParameterForm
+from napari_qpm.viewer.help_pages import HelpButton, page_of
+from napari_qpm.viewer.model_notes import model_in_words
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.shortcuts import Act, tooltip
 from napari_qpm.viewer.wording import unit_symbol
@@ -38,6 +40,7 @@ KEYS = {
     StepName.SEGMENT: Act.SEGMENT,
     StepName.MEASURE: Act.MEASURE,
 }
+ADVANCED = "Advanced"
 DONE_MARK = "  ✓"
 
 
@@ -76,12 +79,17 @@ class StepBox(QWidget):
         self.verdict = QLabel()
         self.verdict.setObjectName(f"{step}_verdict")
         self.verdict.setWordWrap(True)
-        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        self.model_note = QLabel()
+        self.model_note.setObjectName(f"{step}_model_note")
+        self.model_note.setWordWrap(True)
+        self.advanced = QCollapsible(ADVANCED, expandedIcon="▾", collapsedIcon="▸")
         self.advanced.setObjectName(f"{step}_advanced")
         self.advanced.layout().setContentsMargins(0, 0, 0, 0)
 
         row = QHBoxLayout()
         row.addWidget(self.title)
+        self.help = HelpButton(self._help_page)
+        row.addWidget(self.help)
         row.addStretch()
         row.addWidget(self.button)
         layout = QVBoxLayout(self)
@@ -89,6 +97,7 @@ class StepBox(QWidget):
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.engine)
+        layout.addWidget(self.model_note)
         layout.addWidget(self.verdict)
         layout.addWidget(self.advanced)
         self.button.clicked.connect(self._on_clicked)
@@ -113,7 +122,9 @@ class StepBox(QWidget):
         self.title.setText(TITLES[step] + self._mark())
         self._show_verdict()
         self._show_engines()
+        self._show_model()
         self._show_form()
+        self._show_changes()
         self.advanced.setEnabled(workflow.job is None)
         self.engine.setEnabled(workflow.job is None)
 
@@ -158,6 +169,25 @@ class StepBox(QWidget):
         self.engine.setToolTip(
             next((entry.summary for entry in entries if entry.name == chosen), "")
         )
+
+    def _show_model(self) -> None:
+        workflow = self._workflow
+        spec = workflow.settings.chosen_model(self.step, workflow.modality)
+        self.model_note.setText("" if spec is None else model_in_words(spec))
+        self.model_note.setVisible(spec is not None)
+
+    def _show_changes(self) -> None:
+        """Say in the folded title how many parameters are not at their default."""
+        workflow = self._workflow
+        changed = len(workflow.settings.values(self.step, workflow.modality))
+        self.advanced.setText(
+            f"{ADVANCED} ({changed} changed)" if changed else ADVANCED
+        )
+
+    def _help_page(self) -> str:
+        workflow = self._workflow
+        spec = workflow.settings.chosen_model(self.step, workflow.modality)
+        return page_of(self.step, workflow.modality, spec is not None)
 
     def _show_form(self) -> None:
         """Make the form of the chosen engine, if it is not there yet."""
@@ -210,6 +240,8 @@ class StepBox(QWidget):
     def _on_settings(self) -> None:
         """Show values that were set elsewhere, such as in the spectrum."""
         workflow = self._workflow
+        self._show_model()
+        self._show_changes()
         if self.form is not None and not self._is_editing:
             values = workflow.settings.values(self.step, workflow.modality)
             self.form.set_values(values)

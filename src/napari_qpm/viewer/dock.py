@@ -227,6 +227,7 @@ class QPMDock(QWidget):
             box.run_asked.connect(self.run_step)
         self.run_all.clicked.connect(self.run_all_steps)
         self.scope.activated.connect(self._show_needs)
+        workflow.settings_changed.connect(self._show_needs)
         self.table.export_asked.connect(self.choose_export)
         self.table.script_asked.connect(self.copy_script)
         self.plots.clicked.connect(self.open_plots)

@@ -161,3 +161,37 @@ def test_trainings_open_in_a_dock_of_their_own(
 
     assert opened == [{"adapt": "microscope", "teach": "cells"}[command[:5]]]
     assert told == []
+
+
+def test_frames_are_annotated_from_the_palette(viewer, qtbot, told, monkeypatch):
+    show_recording(viewer, make_recording())
+    execute("mark_frame")
+    execute("suggest_frame")
+    execute("export_cells")
+    assert told == [
+        "Segment the cells first.",
+        "Retrieve the phase first.",
+        "Segment or import cells first.",
+    ]
+    for name in ("retrieve_phase", "segment_cells"):
+        execute(name)
+        wait_for_job(qtbot, dock_in(viewer))
+    dock = dock_in(viewer)
+    execute("mark_frame")
+    assert len(dock.done_frames.frames) == 1
+    execute("suggest_frame")
+    wait_for_job(qtbot, dock)
+    assert not dock.done_frames.is_shown_done
+    execute("paint_no_cell")
+    assert dock.no_cell_brush.is_chosen
+    execute("mark_all_frames")
+    assert dock.done_frames.frames == {0, 1, 2}
+
+    asked = []
+    for name in ("getOpenFileName", "getSaveFileName"):
+        monkeypatch.setattr(
+            QFileDialog, name, lambda *given, **_: (asked.append(given[1]), "")[1:] * 2
+        )
+    execute("import_cells")
+    execute("export_cells")
+    assert asked == ["Import cells", "Export cells"]

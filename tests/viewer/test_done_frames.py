@@ -87,3 +87,9 @@ def test_a_frame_that_is_segmented_again_is_not_done_any_more(done, segmented, m
     mailbox.follow(segmented)
 
     assert done.frames == {0}
+
+
+def test_all_frames_are_marked_at_once(done):
+    done.mark_all()
+
+    assert done.sentence() == "6 of 6 frames done"

@@ -18,6 +18,8 @@ VERBS = {
     "Delete",
     "Export",
     "Follow",
+    "Import",
+    "Mark",
     "Measure",
     "Merge",
     "Open",
@@ -29,6 +31,7 @@ VERBS = {
     "Save",
     "Segment",
     "Split",
+    "Suggest",
     "Teach",
 }
 PATH = Path(napari_qpm.__file__).parent / "napari.yaml"

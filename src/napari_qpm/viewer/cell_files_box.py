@@ -43,8 +43,8 @@ class CellFilesBox(QWidget):
         layout.addStretch()
         layout.addWidget(self.load)
         layout.addWidget(self.save)
-        self.load.clicked.connect(self._on_load)
-        self.save.clicked.connect(self._on_save)
+        self.load.clicked.connect(self.choose_import)
+        self.save.clicked.connect(self.choose_export)
         self.refresh()
 
     def refresh(self) -> None:
@@ -56,14 +56,16 @@ class CellFilesBox(QWidget):
         self.save.setEnabled(not obstacle)
         self.save.setToolTip(obstacle or EXPORT_TOOLTIP)
 
-    def _on_load(self) -> None:
+    def choose_import(self) -> None:
+        """Ask which file to take cells from, and take them."""
         name, _ = QFileDialog.getOpenFileName(self, "Import cells", "", OPEN_FILTER)
         if name:
             path = Path(name)
             is_inside = path.name in INSIDE_ZARR
             self._files.import_cells(path.parent if is_inside else path)
 
-    def _on_save(self) -> None:
+    def choose_export(self) -> None:
+        """Ask where to write the cells, and write them."""
         name, chosen = QFileDialog.getSaveFileName(
             self, "Export cells", "cells.tif", SAVE_FILTER
         )

@@ -22,17 +22,23 @@ __all__ = [
     "copy_report",
     "copy_script",
     "delete_cells",
+    "export_cells",
     "export_table",
     "follow_slider",
+    "import_cells",
+    "mark_all_frames",
+    "mark_frame",
     "measure_cells",
     "merge_cells",
     "new_cell",
     "open_plots",
     "open_recording",
+    "paint_no_cell",
     "retrieve_phase",
     "run_all_steps",
     "segment_cells",
     "split_cells",
+    "suggest_frame",
     "teach_network",
 ]
 
@@ -120,6 +126,48 @@ def split_cells(viewer: "napari.viewer.Viewer") -> None:
 def delete_cells(viewer: "napari.viewer.Viewer") -> None:
     """Let clicks delete cells."""
     _choose(viewer, Tool.DELETE)
+
+
+def paint_no_cell(viewer: "napari.viewer.Viewer") -> None:
+    """Paint where there is no cell, or stop."""
+    brush = dock_of(viewer).no_cell_brush
+    if _is_ready(_without(brush.obstacle())):
+        brush.toggle()
+
+
+def mark_frame(viewer: "napari.viewer.Viewer") -> None:
+    """Mark the shown frame as done, or as not done."""
+    done = dock_of(viewer).done_frames
+    if _is_ready(_without(done.obstacle())):
+        done.toggle()
+
+
+def mark_all_frames(viewer: "napari.viewer.Viewer") -> None:
+    """Mark all frames as done, for cells that were outlined elsewhere."""
+    done = dock_of(viewer).done_frames
+    if _is_ready(_without(done.obstacle())):
+        done.mark_all()
+
+
+def suggest_frame(viewer: "napari.viewer.Viewer") -> None:
+    """Show the frame whose cells are most in doubt."""
+    suggesting = dock_of(viewer).suggesting
+    if _is_ready(_without(suggesting.obstacle() or None)):
+        suggesting.suggest()
+
+
+def import_cells(viewer: "napari.viewer.Viewer") -> None:
+    """Take cells from a file."""
+    dock = dock_of(viewer)
+    if _is_ready(_without(dock.cell_files.obstacle_to_import() or None)):
+        dock.cell_files_box.choose_import()
+
+
+def export_cells(viewer: "napari.viewer.Viewer") -> None:
+    """Write cells into a file."""
+    dock = dock_of(viewer)
+    if _is_ready(_without(dock.cell_files.obstacle_to_export() or None)):
+        dock.cell_files_box.choose_export()
 
 
 def open_plots(viewer: "napari.viewer.Viewer") -> None:

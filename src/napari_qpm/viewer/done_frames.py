@@ -71,6 +71,14 @@ class DoneFrames:
             field.annotate([t])
         self._workflow.changed.emit()
 
+    def mark_all(self) -> None:
+        """Mark every frame as done, such as those of cells outlined elsewhere."""
+        field = self._workflow.field
+        if field is None or self.obstacle() is not None:
+            return
+        field.annotate(range(field.acquisition.n_frames))
+        self._workflow.changed.emit()
+
     def sentence(self) -> str:
         """Return how many frames are done, in words."""
         acquisition = self._workflow.acquisition

@@ -49,7 +49,10 @@ def test_masks_become_the_cells_of_the_phase(
     np.testing.assert_array_equal(cells.data, labels)
     assert cells.name == "dish cells"
     assert np.allclose(cells.scale, (60, 0.5, 0.5))
-    assert retrieved.settings.engine(StepName.SEGMENT, retrieved.modality) == "file"
+    # It belongs to this recording, so others keep their method.
+    assert (
+        retrieved.settings.engine(StepName.SEGMENT, retrieved.modality) == "watershed"
+    )
     assert cells.metadata["napari-qpm"]["history"][-1]["parameters"] == {
         "path": str(path)
     }
@@ -135,3 +138,19 @@ def test_exported_cells_can_be_imported(files, retrieved, mailbox, tmp_path, nam
     assert retrieved.note.startswith("Saved 3 files" if is_one_a_frame else "Saved out")
     place = folder if is_one_a_frame else folder / name
     np.testing.assert_array_equal(read_labels(place), cells_of(retrieved).data)
+
+
+def test_imported_cells_are_kept_beside_segmented_ones(
+    files, retrieved, mailbox, tmp_path, labels
+):
+    files.import_cells(write_labels(labels, tmp_path / "mine.tif")[0])
+    mailbox.follow(retrieved)
+    imported = cells_of(retrieved)
+
+    retrieved.run(StepName.SEGMENT)
+    mailbox.follow(retrieved)
+
+    assert imported.name == "dish cells (kept)"
+    np.testing.assert_array_equal(imported.data, labels)
+    assert not np.array_equal(cells_of(retrieved).data, labels)
+    assert not retrieved.field.is_imported

@@ -42,19 +42,18 @@ class CellFiles:
         return "" if self._cells() is not None else "Segment or import cells first."
 
     def import_cells(self, path: Path) -> None:
-        """Take the cells of all frames from a file; from now on it is the method."""
+        """Take the cells of all frames from a file."""
         workflow = self._workflow
         field = workflow.field
         if field is None or self.obstacle_to_import():
             return
         from napari_qpm.pipeline import EngineStep, segment_step
 
-        parameters = {"path": str(path)}
-        step = EngineStep(engine=ENGINE, parameters=parameters)
+        step = EngineStep(engine=ENGINE, parameters={"path": str(path)})
         pipeline = workflow.pipeline().model_copy(update={"segment": step})
         frames = sorted(field.done[Role.PHASE])
         task = segment_task(workflow.viewer, field, pipeline, frames)
-        phase_map, modality = field.phase_map, workflow.modality
+        phase_map = field.phase_map
         assert phase_map is not None
 
         def work(token: CancelToken, report: ReportProgress) -> Any:
@@ -63,10 +62,9 @@ class CellFiles:
             return task.work(token, report)
 
         def commit(result: Any) -> str:
-            settings = workflow.settings
-            settings.change_engine(StepName.SEGMENT, ENGINE, **parameters)
-            settings.choose(StepName.SEGMENT, modality, ENGINE)
-            return task.commit(result)
+            note = task.commit(result)
+            field.is_imported = True
+            return note
 
         workflow.start(dataclasses.replace(task, work=work, commit=commit))
 

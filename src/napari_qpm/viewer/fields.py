@@ -79,6 +79,8 @@ class FieldOfView:
 
     Attributes
     ----------
+    is_imported
+        Whether the cells came from a file that the user chose.
     annotated_frames
         Frames that the user marked as done: what is no cell in them is background.
     """
@@ -91,7 +93,7 @@ class FieldOfView:
         self.recalled: Recalled | None = None
         self.recalled_for: Modality | None = None
         self.is_channel_settled = False
-        self.is_corrected = False
+        self.is_corrected = self.is_imported = False
         self.annotated_frames: frozenset[int] = frozenset()
         self.is_outdated = False
         self.phase_map: PhaseMap | None = None
@@ -133,7 +135,7 @@ class FieldOfView:
             self.phase_map, self.checked, self.is_outdated = None, None, False
         if role is Role.CELLS:
             self.cells_step, self.outlines = None, {}
-            self.annotated_frames = frozenset()
+            self.annotated_frames, self.is_imported = frozenset(), False
 
     def mark_corrected(self) -> None:
         """Remember that the user corrected the cells by hand; nothing replaces them."""
@@ -141,9 +143,13 @@ class FieldOfView:
         self.table = None
 
     def annotate(self, frames: Iterable[int]) -> None:
-        """Mark frames as done: their cells are the user's now."""
+        """Mark frames as done."""
         self.annotated_frames |= frozenset(frames)
-        self.is_corrected |= bool(self.annotated_frames)
+
+    @property
+    def are_cells_kept(self) -> bool:
+        """Whether the cells are the user's, so that nothing may replace them."""
+        return self.is_corrected or self.is_imported or bool(self.annotated_frames)
 
     def role_of(self, layer: "Layer") -> Role | None:
         """Return what `layer` shows of this field."""

@@ -290,7 +290,7 @@ class Preview:
             return False
         if t not in field.done.get(role, frozenset()) or field.is_outdated:
             return False
-        if role is Role.CELLS and field.is_corrected:
+        if role is Role.CELLS and field.are_cells_kept:
             return True
         now = self._workflow.pipeline()
         if run.pipeline.retrieve != now.retrieve:

@@ -118,8 +118,9 @@ def show_cells(
         _update_frames(field, layer, labels, frames)
         layer.metadata[METADATA_KEY] = field.record(Role.CELLS)
         return
-    if layer is not None and field.is_corrected:
-        layer.name = f"{layer.name} (corrected)"
+    if layer is not None and field.are_cells_kept:
+        why = "corrected" if field.is_corrected else "kept"
+        layer.name = f"{layer.name} ({why})"
         field.detach(Role.CELLS)
         layer = None
     field.done[Role.CELLS] = frames
@@ -228,7 +229,7 @@ def _update_frames(
     field: FieldOfView, layer: "Labels", labels: Any, frames: frozenset[int]
 ) -> None:
     """Replace the cells of some frames, undoably once there is a history to keep."""
-    if not field.is_corrected:
+    if not field.are_cells_kept:
         for t in frames:
             layer.data[t] = labels[t]
         layer.refresh()

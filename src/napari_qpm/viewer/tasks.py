@@ -230,7 +230,7 @@ def export_task(field: FieldOfView, path: Path) -> Task:
     reference_path = path.with_suffix(".reference.npy")
     reference_name = "" if reference is None else str(reference_path)
     pipeline, script = pipeline_as_run(field), script_of(field, reference_name)
-    cells = field.layer(Role.CELLS) if field.is_corrected else None
+    cells = field.layer(Role.CELLS) if field.are_cells_kept else None
     assert table is not None
     assert pipeline is not None
 

@@ -108,9 +108,7 @@ def taught(workflow, viewer, recording, mailbox, tmp_path, cell_models):
         mailbox.follow(workflow)
     autosave = Autosave(workflow, tmp_path / "recovery", settle_s=60.0)
     child = Child()
-    made = Teaching(
-        workflow, autosave.corrected_frames, post=mailbox.post, make_command=child
-    )
+    made = Teaching(workflow, autosave, post=mailbox.post, make_command=child)
     made.child, made.mailbox, made.workflow = child, mailbox, workflow
     made.cells = present(viewer, workflow.field, Role.CELLS)
     yield made

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_qpm.cli.inputs import open_inputs
 from napari_qpm.cli.options import (
+    Channel,
     Inputs,
     Json,
     ModalityName,
@@ -15,12 +17,12 @@ from napari_qpm.cli.options import (
     RunFolder,
     SetInstrument,
     SetParameter,
-    instrument_values,
     key_values,
 )
 from napari_qpm.cli.output import command_output
 
 if TYPE_CHECKING:
+    from napari_qpm.acquisition import Acquisition
     from napari_qpm.segmentation.annotated import AnnotatedFrame
 
 __all__ = ["register"]
@@ -89,6 +91,7 @@ def fine_tune(
     ] = False,
     modality: ModalityName = None,
     reference: Reference = None,
+    channel: Channel = None,
     set_instrument: SetInstrument = None,
     set_parameter: SetParameter = None,
     overwrite: Annotated[
@@ -108,14 +111,14 @@ def fine_tune(
         if labels is None:
             frames = [frame for path in inputs for frame in load_frames(path)]
         else:
-            if len(labels) != len(inputs):
-                raise typer.BadParameter(
-                    f"{len(inputs)} recordings, but {len(labels)} --labels.",
-                    param_hint="--labels",
-                )
-            known = instrument_values(set_instrument)
-            options = {"modality": modality, "reference": reference, **known}
-            frames = _outlined(inputs, labels, _numbers(done), engine, options)
+            recordings = open_inputs(
+                inputs,
+                modality=modality,
+                channel=channel,
+                reference=reference,
+                set_instrument=set_instrument,
+            )
+            frames = _outlined(recordings, labels, _numbers(done), engine)
         shown = None if preview is None else load_frames(preview)[0].phase_map
         outcome = teach(
             frames,
@@ -138,21 +141,23 @@ def fine_tune(
 
 
 def _outlined(
-    inputs: Sequence[Path],
+    recordings: Sequence["Acquisition"],
     labels: Sequence[Path],
     done: list[int] | None,
     engine: str | None,
-    options: dict[str, object],
 ) -> list["AnnotatedFrame"]:
     """Return the outlined frames of recordings, with their phase."""
-    from napari_qpm.io import open_acquisition
     from napari_qpm.io.label_files import read_labels
     from napari_qpm.retrieval import retrieve
     from napari_qpm.segmentation.annotated import annotated_frames
 
+    if len(labels) != len(recordings):
+        raise typer.BadParameter(
+            f"{len(recordings)} recordings, but {len(labels)} --labels.",
+            param_hint="--labels",
+        )
     frames = []
-    for path, mask in zip(inputs, labels, strict=True):
-        acquisition = open_acquisition(path, **options)  # type: ignore[arg-type]
+    for acquisition, mask in zip(recordings, labels, strict=True):
         phase = retrieve(acquisition, engine)
         frames += annotated_frames(phase, read_labels(mask, phase.shape), done=done)
     return frames

@@ -122,8 +122,8 @@ class Autosave:
 
     changed = Signal()
     """There is something else to restore."""
-    corrected = Signal()
-    """Something was painted."""
+    corrected = Signal(frozenset)
+    """Something was painted; carries the frames."""
 
     def __init__(
         self,
@@ -324,7 +324,7 @@ class Autosave:
             frames = frozenset(range(int(cells.data.shape[0])))
         saved.touched |= frames
         self._ask(saved)
-        self.corrected.emit()
+        self.corrected.emit(frames)
 
     def _watch_no_cells(self, field: FieldOfView, saved: _Saved) -> None:
         """Save what the user says of places without cells along with the cells."""

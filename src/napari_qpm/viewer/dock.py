@@ -143,9 +143,7 @@ class QPMDock(QWidget):
         )
         self.autosave = Autosave(workflow, post=self._gui.post)
         self.adapting = Adapting(workflow, post=self._gui.post)
-        self.teaching = Teaching(
-            workflow, self.autosave.corrected_frames, post=self._gui.post
-        )
+        self.teaching = Teaching(workflow, self.autosave, post=self._gui.post)
         self.teach = TeachBox(self.teaching)
         self.keys = LayerKeys(
             workflow,

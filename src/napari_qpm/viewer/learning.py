@@ -118,6 +118,7 @@ class Learning:
         self._curves = Curves()
         self._picture: NDArray[np.uint8] | None = None
         self._pictured = 0.0
+        self._written: tuple[int, ...] = ()
 
     # ------------------------------------------------------------ what there is
 
@@ -175,8 +176,9 @@ class Learning:
     def curves(self) -> Curves:
         """Return how the present, waiting or last training goes."""
         run = self.run or self.waiting
-        if run is not None and run.training.is_dir():
-            self._curves = run.curves()
+        written = () if run is None else run.written()
+        if run is not None and written and written != self._written:
+            self._written, self._curves = written, run.curves()
         return self._curves
 
     def picture(self) -> NDArray[np.uint8] | None:
@@ -247,7 +249,8 @@ class Learning:
         return self._is_pausing
 
     def _forget_curves(self) -> None:
-        self._curves, self._picture, self._pictured = Curves(), None, 0.0
+        self._curves, self._picture = Curves(), None
+        self._pictured, self._written = 0.0, ()
 
     def _ask_to_wait(self, run: TrainingRun) -> None:
         self._is_pausing = True

@@ -1,7 +1,5 @@
 """Teaching a network the cells that the user outlined. Free of Qt."""
 
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +8,7 @@ import numpy as np
 from napari_qpm.acquisition import Modality
 from napari_qpm.segmentation.annotated import AnnotatedFrame, annotate, save_frames
 from napari_qpm.viewer.annotations import Annotation, Annotations, annotations_of
+from napari_qpm.viewer.autosave import Autosave
 from napari_qpm.viewer.fields import FieldOfView, Role, field_of
 from napari_qpm.viewer.learning import FrameRow, Learning, Preparation
 from napari_qpm.viewer.results import present
@@ -36,8 +35,8 @@ class Teaching(Learning):
     ----------
     workflow
         The view-model of the dock.
-    corrected_frames
-        Returns the frames of a layer of cells that were corrected by hand.
+    autosave
+        Knows which frames were corrected by hand.
     **rest
         As of `Learning`.
     """
@@ -53,12 +52,20 @@ class Teaching(Learning):
     def __init__(
         self,
         workflow: "Workflow",
-        corrected_frames: Callable[[Any], frozenset[int]],
+        autosave: Autosave,
         **rest: Any,
     ):
         super().__init__(workflow, **rest)
-        self._corrected_frames = corrected_frames
+        self._autosave = autosave
         self._counts: dict[Any, int] = {}
+        autosave.corrected.connect(self._on_corrected)
+        workflow.changed.connect(self._on_workflow)
+
+    def close(self) -> None:
+        """Let the learning wait, and let go of what tells of corrections."""
+        super().close()
+        self._autosave.corrected.disconnect(self._on_corrected)
+        self._workflow.changed.disconnect(self._on_workflow)
 
     # ------------------------------------------------------------ what there is
 
@@ -207,18 +214,22 @@ class Teaching(Learning):
     def _frames_of(self, field: FieldOfView, annotations: Annotations) -> list[int]:
         """Return the frames that the user said anything of."""
         layer = field.layer(Role.CELLS)
-        frames = annotations.done | self._corrected_frames(layer)
+        frames = annotations.done | self._autosave.corrected_frames(layer)
         return sorted(t for t in frames if t < len(annotations.labels))
 
     def _count(self, field: FieldOfView, annotations: Annotations, t: int) -> int:
-        """Return the number of cells that count in a frame, counted when it changes."""
-        labels = np.ascontiguousarray(annotations.labels[t])
-        is_done = t in annotations.done
-        key = (id(field), t, is_done, zlib.crc32(labels.data))
+        """Return the number of cells that count in a frame, counted once a change."""
+        key = (id(field), t)
         if key not in self._counts:
-            counted = labels if is_done else annotations.frame(t).labels
+            counted = annotations.frame(t).labels
             self._counts[key] = int((np.bincount(counted.ravel())[1:] > 0).sum())
         return self._counts[key]
+
+    def _on_workflow(self) -> None:
+        self._counts = {}
+
+    def _on_corrected(self, frames: frozenset[int]) -> None:
+        self._counts = {k: n for k, n in self._counts.items() if k[1] not in frames}
 
     def _shown_frame(self) -> AnnotatedFrame | None:
         """Return the frame in view, to see meanwhile what the network finds."""

@@ -28,6 +28,7 @@ from napari_qpm.jobs import JobState, Status
 from napari_qpm.viewer.learning import Learning
 from napari_qpm.viewer.plot_canvas import PlotCanvas
 from napari_qpm.viewer.tall_scroll import TallScroll
+from napari_qpm.viewer.training_runs import Curves
 
 __all__ = ["LearningBox", "TrainPanel"]
 
@@ -54,6 +55,7 @@ class LearningBox(QWidget):
         self._learning = learning
         self._rows: list[Any] = []
         self._started = ""
+        self._drawn: Curves | None = None
         self._build(viewer)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -155,7 +157,7 @@ class LearningBox(QWidget):
         self.discard.clicked.connect(learning.discard)
         self.frames.itemChanged.connect(self._on_ticked)
         self._later.timeout.connect(self.refresh)
-        self.loss.theme_changed.connect(self._draw)
+        self.loss.theme_changed.connect(self._redraw)
         learning.changed.connect(self.refresh)
         learning.progressed.connect(self.show_status)
 
@@ -253,9 +255,19 @@ class LearningBox(QWidget):
             max(0, self.model.findData(self._learning.chosen_model()))
         )
 
+    def _redraw(self) -> None:
+        self._drawn = None
+        self._draw()
+
     def _draw(self) -> None:
-        """Draw the curves and the picture anew; they are small."""
+        """Draw curves that changed, and the picture."""
         curves = self._learning.curves()
+        if curves is not self._drawn:
+            self._drawn = curves
+            self._draw_curves(curves)
+        self._show_picture()
+
+    def _draw_curves(self, curves: Curves) -> None:
         pen = pg.mkPen(self.loss.accent_color, width=CURVE_PX)
         self.loss.plot.clear()
         self.loss.show_titles("Step", "Loss")
@@ -275,7 +287,6 @@ class LearningBox(QWidget):
             )
             title = f"best {score:.3g} at step {step:.0f}: kept"
             self.score.plot.setTitle(title, color=self.score.text_color, size="8pt")
-        self._show_picture()
 
     def _show_picture(self) -> None:
         pixels = self._learning.picture()
@@ -343,7 +354,7 @@ class TrainPanel(QWidget):
         """Bring one kind of learning to the front."""
         self.tabs.setCurrentWidget(self.boxes[kind])
 
-    def refresh_soon(self) -> None:
+    def refresh_soon(self, *_: Any) -> None:
         """Show what changed in the viewer, once nothing else does."""
         for box in self.boxes.values():
             box.refresh_soon()

@@ -20,6 +20,7 @@ from napari_qpm.viewer.state_file import state_folder
 __all__ = ["SHOWN", "Curves", "TrainingRun", "training_folder", "waiting_runs"]
 
 ABOUT, TRAINING, SHOWN = "about.json", "training", "preview"
+LOSSES, JUDGED = "training.csv", "validation.csv"
 SCORES = {
     "dice_less_distance_error": "Dice less distance error",
     "mean_psnr_db": "Mean PSNR (dB)",
@@ -107,10 +108,15 @@ class TrainingRun:
             return {}
         return about if isinstance(about, dict) else {}
 
+    def written(self) -> tuple[int, ...]:
+        """Return how long the tables are, to see that they grew; empty = no table."""
+        paths = [self.training / LOSSES, self.training / JUDGED]
+        return tuple(path.stat().st_size for path in paths if path.is_file())
+
     def curves(self) -> Curves:
         """Return how it goes, as far as it is written."""
-        learned = _rows(self.training / "training.csv")
-        judged = _rows(self.training / "validation.csv")
+        learned = _rows(self.training / LOSSES)
+        judged = _rows(self.training / JUDGED)
         names = [name for name in SCORES if judged and name in judged[0]]
         score = names[0] if names else ""
         return Curves(

@@ -146,11 +146,14 @@ def test_imported_cells_are_kept_beside_segmented_ones(
     files.import_cells(write_labels(labels, tmp_path / "mine.tif")[0])
     mailbox.follow(retrieved)
     imported = cells_of(retrieved)
+    retrieved.viewer.layers.selection.active = imported
 
     retrieved.run(StepName.SEGMENT)
     mailbox.follow(retrieved)
 
     assert imported.name == "dish cells (kept)"
+    assert not imported.visible
+    assert retrieved.viewer.layers.selection.active is cells_of(retrieved)
     np.testing.assert_array_equal(imported.data, labels)
     assert not np.array_equal(cells_of(retrieved).data, labels)
     assert not retrieved.field.is_imported

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CellFiles"]
 
 ENGINE = "file"
+TITLE = "Import cells"
 
 
 class CellFiles:
@@ -66,7 +67,8 @@ class CellFiles:
             field.is_imported = True
             return note
 
-        workflow.start(dataclasses.replace(task, work=work, commit=commit))
+        taking = dataclasses.replace(task, title=TITLE, work=work, commit=commit)
+        workflow.start(taking)
 
     def export_cells(self, path: Path) -> None:
         """Write the cells as masks (``….tif``) or for Cellpose (``…_seg.npy``)."""

@@ -354,8 +354,8 @@ class LabelTools:
             self._linked = (weakref.ref(cells), table, CellIndex(table))
 
     def _on_finished(self, title: str, status: Status) -> None:
-        if title.startswith("Segment"):
-            # Labels of frames that were segmented again mean other cells.
+        if title.startswith(("Segment", "Import")):
+            # Labels of frames that were outlined anew mean other cells.
             self._linked = None
 
     def _on_paint(self, event: Any) -> None:

@@ -121,6 +121,11 @@ def show_cells(
     if layer is not None and field.are_cells_kept:
         why = "corrected" if field.is_corrected else "kept"
         layer.name = f"{layer.name} ({why})"
+        # Two outlines of each cell confuse, and edits belong into the new layer.
+        layer.visible = False
+        phase = present(viewer, field, Role.PHASE)
+        if phase is not None and unwrap(viewer.layers.selection.active) is layer:
+            viewer.layers.selection.active = phase
         field.detach(Role.CELLS)
         layer = None
     field.done[Role.CELLS] = frames

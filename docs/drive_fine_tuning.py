@@ -35,7 +35,7 @@ DOCS = Path(__file__).parent
 CAPTION = "Simulated long, granular cells, unlike those that the network knows"
 ENGINE = "DM-QPMNet, phase only"
 N_FRAMES, N_CORRECTED = 8, 3
-HEADLESS_MINUTES = 1.0
+HEADLESS_MINUTES = 4.0
 SLIDER_EVERY_S = 0.7
 WARM_STEPS = 20
 """The first steps are slow; they do not count for the speed."""
@@ -139,7 +139,7 @@ def watch(user: User, look: object) -> tuple[list[float], float]:
         user.settle(SLIDER_EVERY_S)
         now = table(state)
         rows = now or rows
-        if len(rows) >= 12 and not is_pictured:
+        if len(rows) >= 6 and not is_pictured:
             user.show_frame(N_CORRECTED + 1)
             look("3-training")  # type: ignore[operator]
             is_pictured = True

@@ -15,11 +15,16 @@ def make_spec(**fields):
     [
         (
             {"created": "2026-11-20T23:51:12+00:00", "metrics": {"psnr_db": 38.34}},
-            "Mine: made on 2026-11-20. PSNR 38.3 dB on frames that it never saw.",
+            "Mine: of 2026-11-20. PSNR 38.3 dB on frames that it never saw.",
         ),
         (
             {"base": "b", "metrics": {"own_frame": {"frame": "d"}}},
-            "Mine: date unknown, adapted from b. Better than that on your frame d.",
+            "Mine: date unknown, made from b. Better than that on your frame d.",
+        ),
+        (
+            {"base": "b", "metrics": {"own_frames": {"after": {"dice": 0.912}}}},
+            "Mine: date unknown, made from b. Dice 0.91 on your own cells, which also "
+            "taught it.",
         ),
         (
             {"metrics": {"validation": {"ssim": 0.747}}},
@@ -35,5 +40,5 @@ def test_date_origin_and_score_are_told(fields, told):
 def test_the_shipped_model_has_a_date_and_a_held_out_score():
     told = model_in_words(ModelStore().model("nas-prnet").spec)
 
-    assert "made on 20" in told
+    assert "of 20" in told
     assert "frames that it never saw" in told

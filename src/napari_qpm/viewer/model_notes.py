@@ -17,8 +17,8 @@ SCORES = {
 
 def model_in_words(spec: "ModelSpec") -> str:
     """Return date, origin and held-out scores of a model in one or two sentences."""
-    made = f"made on {spec.created[:10]}" if spec.created else "date unknown"
-    origin = f", adapted from {spec.base}" if spec.base else ""
+    made = f"of {spec.created[:10]}" if spec.created else "date unknown"
+    origin = f", made from {spec.base}" if spec.base else ""
     return f"{spec.title}: {made}{origin}. {_scores_in_words(spec.metrics)}"
 
 
@@ -31,6 +31,10 @@ def _scores_in_words(metrics: Any) -> str:
     own = metrics.get("own_frame")
     if isinstance(own, dict):
         return f"Better than that on your frame {own.get('frame', '')}."
+    own = metrics.get("own_frames")
+    if isinstance(own, dict):
+        taught = "" if own.get("is_honest") else ", which also taught it"
+        return f"{_known(own.get('after', {}))} on your own cells{taught}."
     scores = _known(metrics.get("validation", {}))
     if scores:
         return f"{scores} while it was trained; not evaluated since."

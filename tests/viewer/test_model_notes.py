@@ -23,8 +23,10 @@ def make_spec(**fields):
         ),
         (
             {"base": "b", "metrics": {"own_frames": {"after": {"dice": 0.912}}}},
-            "Mine: date unknown, made from b. Dice 0.91 on your own cells, which also "
-            "taught it.",
+            (
+                "Mine: date unknown, made from b. Dice 0.91 on your own cells, which "
+                "also taught it."
+            ),
         ),
         (
             {"metrics": {"validation": {"ssim": 0.747}}},

@@ -29,9 +29,9 @@ def two_cones(apart: float) -> np.ndarray:
 
 
 def test_cells_that_touch_are_more_in_doubt_than_cells_apart():
-    engine = make_segmentation_engine("watershed", separation=0.9)
+    engine = make_segmentation_engine("watershed", separation=1.2, cell_diameter=24)
     apart, touching = (
-        doubt(engine, phase_map(two_cones(d)), CancelToken()) for d in (28, 20)
+        doubt(engine, phase_map(two_cones(d)), CancelToken()) for d in (28, 16)
     )
     assert 0 < apart < 0.2
     # The second opinion takes them for one cell.

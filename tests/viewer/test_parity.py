@@ -1,4 +1,7 @@
-"""What the viewer shows equals what the pipeline writes, to the last bit."""
+"""What the viewer shows equals what the pipeline writes, to the last bit.
+
+But for networks: threads may add up in another order.
+"""
 
 import numpy as np
 import pandas as pd
@@ -48,7 +51,7 @@ def test_learned_phase_is_the_same_in_viewer_pipeline_and_script(
     scripted = qpm.retrieve(recording, "nas-prnet", **chosen)
 
     shown = viewer.layers[f"{recording.name} phase"].data
-    assert np.array_equal(shown, np.asarray(written.phase_map.phase))
+    assert np.allclose(shown, np.asarray(written.phase_map.phase), atol=1e-5)
     # A whole series is levelled afterwards; within 2 pi it is the same.
     turns = (shown - np.asarray(scripted.phase)) / (2 * np.pi)
     assert np.allclose(turns, np.rint(turns), atol=1e-6)

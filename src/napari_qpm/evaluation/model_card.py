@@ -109,7 +109,9 @@ def _card_of_cells(spec: ModelSpec, evaluation: Evaluation) -> str:
         USE_OF_CELLS.format(
             engine="dm-qpmnet-phase" if sees_phase_only else "dm-qpmnet",
             name=spec.name,
-            title="DM-QPMNet",
+            title="DM-QPMNet, phase only (learned)"
+            if sees_phase_only
+            else "DM-QPMNet (learned)",
             needs="phase of any microscope"
             if sees_phase_only
             else "a recording of a polarization camera and its phase",

@@ -1,13 +1,13 @@
 """Adapt a model to a microscope: fit, match, fine-tune, judge, save."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_qpm.acquisition import Acquisition
+from napari_qpm.adaptation.learned import Learned, learn, spec_fields
 from napari_qpm.adaptation.matching import (
     finest_needed,
     match_domain,
@@ -19,9 +19,9 @@ from napari_qpm.adaptation.own_frames import (
     label_frames,
     measure_objects,
 )
-from napari_qpm.adaptation.run_folder import PAUSE, run_folder, seconds_before
+from napari_qpm.adaptation.run_folder import run_folder
 from napari_qpm.calibration import fit_instrument
-from napari_qpm.errors import JobCancelled, ParameterError, SidebandError
+from napari_qpm.errors import ParameterError, SidebandError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.retrieval.nas_prnet_engine import DEFAULT_MODEL, find_model
 from napari_qpm.retrieval.network_input import network_step
@@ -41,7 +41,6 @@ STRIP_SHARE = 0.25
 """Of a single frame, kept out of the training so that the figures are honest."""
 RESERVE_S = 15.0
 """Of the time, for judging and saving."""
-LEAST_TRAINING_S = 5.0
 
 
 def adapt(
@@ -122,12 +121,19 @@ def adapt(
     session = open_session(base, device=device)
     before = judge(session, plan.judged, plan.step, plan.first_column, token)
     with run_folder(folder) as place:
-        left = 60 * minutes - (time.monotonic() - began) - RESERVE_S
-        left -= seconds_before(place) if resume else 0.0
-        budget = max(LEAST_TRAINING_S, left)
-        trained = _train(plan, base, place, device, seed, budget, resume, token, report)
+        learned = learn(
+            plan.recipe,
+            base,
+            place,
+            device=device,
+            seed=seed,
+            budget_s=60 * minutes - (time.monotonic() - began) - RESERVE_S,
+            resume=resume,
+            token=token,
+            report=report,
+        )
         report(Progress(0, 0, "", "Judging and saving"))
-        saved, after = _save(plan, base, trained, name, before, store, device)
+        saved, after = _save(plan, base, learned, name, before, store, device)
     return Adaptation(
         name=saved,
         base=base.spec.name,
@@ -137,9 +143,9 @@ def adapt(
         held_out=plan.held_out,
         n_own=len(plan.recipe.frames),
         n_frames=plan.n_frames,
-        steps=trained.steps,
+        steps=learned.steps,
         minutes=(time.monotonic() - began) / 60,
-        note=" ".join(filter(None, (plan.note, trained.note))),
+        note=" ".join(filter(None, (plan.note, learned.note))),
     )
 
 
@@ -154,18 +160,6 @@ class _Plan:
     held_out: str
     n_frames: int
     note: str
-
-
-@dataclasses.dataclass(frozen=True)
-class _Trained:
-    """A finished training."""
-
-    folder: Path
-    steps: int
-    seconds: float
-    best_step: int
-    origin: dict[str, Any]
-    note: str = ""
 
 
 def _plan(
@@ -264,55 +258,10 @@ def _why_untrusted(frames: list[LabelledFrame]) -> str:
     )
 
 
-def _train(
-    plan: _Plan,
-    base: Model,
-    folder: Path,
-    device: str,
-    seed: int,
-    budget_s: float,
-    resume: bool,
-    token: CancelToken,
-    report: ReportProgress,
-) -> _Trained:
-    """Train from the base's weights; a cancelled training gives the best so far."""
-    from napari_qpm.training import pick_device, train
-    from napari_qpm.training.checkpoint import load_state
-
-    base.verify()
-    steps, seconds, best_step, note = 0, 0.0, 0, ""
-    try:
-        result = train(
-            plan.recipe,
-            folder,
-            device=pick_device(device),
-            seed=seed,
-            resume=resume,
-            time_budget_s=budget_s,
-            initial=base.weights_path,
-            token=token,
-            report=lambda p: report(dataclasses.replace(p, message="Learning")),
-        )
-        steps, seconds, best_step = result.steps, result.seconds, result.best_step
-    except JobCancelled:
-        path = folder / "checkpoint.pt"
-        if path.is_file():
-            state = load_state(path)
-            steps, seconds = state["step"], state["seconds"]
-            best_step = state["best"]["step"]
-        if not best_step or (folder / PAUSE).exists():
-            raise
-        note = "Stopped early; the best until then is kept."
-    summary, origin = folder / "run.json", {}
-    if summary.is_file():
-        origin = json.loads(summary.read_text("utf-8"))["origin"]
-    return _Trained(folder, steps, seconds, best_step, origin, note)
-
-
 def _save(
     plan: _Plan,
     base: Model,
-    trained: _Trained,
+    learned: Learned,
     name: str,
     before: Judgement,
     store: ModelStore,
@@ -320,12 +269,9 @@ def _save(
 ) -> tuple[str | None, Judgement]:
     """Judge what was learned and save it if it is better; return name and judgement."""
     from napari_qpm.runtime.export import save_model
-    from napari_qpm.training.checkpoint import load_weights
 
-    network = plan.recipe.make_network()
-    load_weights(trained.folder / "best.safetensors", network)
-    fields = _fields(plan, base, trained, name)
-    draft_folder = trained.folder / "draft" / name
+    network, fields = learned.network(), _fields(plan, base, learned, name)
+    draft_folder = learned.folder / "draft" / name
     draft = save_model(draft_folder, fields, network, graph_of=base, overwrite=True)
     session = open_session(draft, device=device)
     after = judge(session, plan.judged, plan.step, plan.first_column)
@@ -343,34 +289,16 @@ def _save(
     return name, after
 
 
-def _fields(plan: _Plan, base: Model, trained: _Trained, name: str) -> dict[str, Any]:
+def _fields(plan: _Plan, base: Model, learned: Learned, name: str) -> dict[str, Any]:
     """Return the fields of the new model's spec."""
-    spec, domain = base.spec, plan.recipe.domain
+    domain = plan.recipe.domain
     period = domain.period_px[0]
-    return {
-        "name": name,
-        "title": f"{name} (adapted from {spec.title})",
-        "kind": spec.kind,
-        "architecture": spec.architecture,
-        "modality": spec.modality,
-        "config": dict(spec.config),
-        "preprocessing": {**spec.preprocessing, "scale": plan.step},
-        "valid": {
-            **spec.valid,
-            "period_px": [0.9 * period, 1.1 * period],
-            "phase_rad": list(domain.phase_rad),
-            "size_px": list(domain.size_px),
-        },
-        "tile": dict(spec.tile),
-        "training": {
-            "recipe": plan.recipe.name,
-            "config": json.loads(json.dumps(plan.recipe.config(), default=str)),
-            "steps": trained.steps,
-            "samples": trained.steps * plan.recipe.trainer.batch_size,
-            "minutes": round(trained.seconds / 60, 2),
-            **trained.origin,
-        },
-        "metrics": {},
-        "base": spec.name,
-        "licence": spec.licence,
+    title = f"{name} (adapted from {base.spec.title})"
+    fields = spec_fields(base, learned, name, title)
+    fields["preprocessing"] |= {"scale": plan.step}
+    fields["valid"] |= {
+        "period_px": [0.9 * period, 1.1 * period],
+        "phase_rad": list(domain.phase_rad),
+        "size_px": list(domain.size_px),
     }
+    return fields

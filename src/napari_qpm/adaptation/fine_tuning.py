@@ -5,7 +5,6 @@ All that happens lies in one folder, so that what was stopped or killed goes on 
 
 import csv
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,9 @@ from napari_qpm.adaptation.cell_outcome import (
     is_better,
     judge_cells,
 )
-from napari_qpm.adaptation.run_folder import (
-    PAUSE,
-    PREVIEW,
-    run_folder,
-    seconds_before,
-)
-from napari_qpm.errors import JobCancelled, ParameterError
+from napari_qpm.adaptation.learned import Learned, learn, spec_fields
+from napari_qpm.adaptation.run_folder import PREVIEW, run_folder
+from napari_qpm.errors import ParameterError
 from napari_qpm.files import write_atomically
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.runtime import Model, ModelStore, open_session
@@ -62,7 +57,6 @@ SAMPLE_PX = 128
 SAMPLES_PER_STEP = {"cpu": 4, "cuda": 16}
 RESERVE_S = 10.0
 """Of the time, for judging and saving."""
-LEAST_TRAINING_S = 5.0
 FEW_STEPS = 20
 PREVIEW_PAUSE = 30
 """Times as long as making it took, the next one waits."""
@@ -138,6 +132,8 @@ def fine_tune(
     JobCancelled
         `token` was set before anything was learned, or to pause.
     """
+    from napari_qpm.runtime.export import save_model
+
     began = time.monotonic()
     token, report = token or CancelToken(), report or (lambda progress: None)
     if not 0 < minutes <= MOST_MINUTES:
@@ -158,12 +154,22 @@ def fine_tune(
         watch = _Watch(recipe, place, base, chosen, preview, device, report)
         spent_s = time.monotonic() - began + RESERVE_S
         budget_s = 60 * minutes - spent_s
-        trained = _train(
-            recipe, base, place, device, seed, budget_s, resume, token, watch
+        learned = learn(
+            recipe,
+            base,
+            place,
+            device=device,
+            seed=seed,
+            budget_s=budget_s,
+            resume=resume,
+            token=token,
+            report=watch,
         )
         report(Progress(0, 0, "", "Judging and saving"))
-        fields = _fields(recipe, base, trained, name)
-        draft = _write(place / "draft" / name, fields, recipe, base, trained)
+        network, fields = learned.network(), _fields(base, learned, name)
+        draft = save_model(
+            place / "draft" / name, fields, network, graph_of=base, overwrite=True
+        )
         session = open_session(draft, device=device)
         after = judge_cells(session, frames, held_out, chosen)
         is_saved = keep_worse or is_better(before, after)
@@ -176,7 +182,9 @@ def fine_tune(
                     "after": dataclasses.asdict(after),
                 }
             }
-            _write(store.user / name, fields, recipe, base, trained)
+            save_model(
+                store.user / name, fields, network, graph_of=base, overwrite=True
+            )
     return FineTuning(
         name=name if is_saved else None,
         base=base.spec.name,
@@ -186,9 +194,9 @@ def fine_tune(
         is_honest=held_out.is_honest,
         n_frames=len(frames),
         n_cells=sum(frame.n_cells for frame in frames),
-        steps=trained.steps,
-        minutes=trained.seconds / 60,
-        note=" ".join(filter(None, (trained.note, _advice(frames, trained.steps)))),
+        steps=learned.steps,
+        minutes=learned.seconds / 60,
+        note=" ".join(filter(None, (learned.note, _advice(frames, learned.steps)))),
     )
 
 
@@ -265,18 +273,6 @@ def _on_grid(
 # --- Learning ------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Trained:
-    """A training that ended, at its end or before."""
-
-    folder: Path
-    steps: int
-    seconds: float
-    best_step: int
-    origin: dict[str, Any]
-    note: str = ""
-
-
 class _Watch:
     """Passes progress on, and shows a frame by the best weights when they change.
 
@@ -309,7 +305,7 @@ class _Watch:
         """Report that the training moved on."""
         if self._preview is not None and time.monotonic() >= self._not_before:
             self._show(self._preview)
-        self._report(dataclasses.replace(progress, message="Learning"))
+        self._report(progress)
 
     def _show(self, preview: "PhaseMap") -> None:
         from napari_qpm.runtime.torch_session import TorchSession
@@ -330,101 +326,15 @@ class _Watch:
         self._not_before = now + PREVIEW_PAUSE * (now - began)
 
 
-def _train(
-    recipe: "FineTuneRecipe",
-    base: Model,
-    folder: Path,
-    device: str,
-    seed: int,
-    budget_s: float,
-    resume: bool,
-    token: CancelToken,
-    report: ReportProgress,
-) -> _Trained:
-    """Train from the base's weights; a cancelled training gives the best so far."""
-    from napari_qpm.training import pick_device, train
-    from napari_qpm.training.checkpoint import load_state
-    from napari_qpm.training.trainer import CHECKPOINT, SUMMARY
-
-    base.verify()
-    checkpoint, note = folder / CHECKPOINT, ""
-    budget_s -= seconds_before(folder) if resume else 0.0
-    try:
-        train(
-            recipe,
-            folder,
-            device=pick_device(device),
-            seed=seed,
-            resume=resume,
-            time_budget_s=max(LEAST_TRAINING_S, budget_s),
-            initial=base.weights_path,
-            token=token,
-            report=report,
-        )
-    except JobCancelled:
-        if (folder / PAUSE).exists() or not checkpoint.is_file():
-            raise
-        note = "Stopped early; the best until then is kept."
-    state = load_state(checkpoint)
-    if note and not state["best"]["step"]:
-        raise JobCancelled("The training was stopped before the network got better.")
-    summary, origin = folder / SUMMARY, {}
-    if summary.is_file():
-        origin = json.loads(summary.read_text("utf-8"))["origin"]
-    return _Trained(
-        folder, state["step"], state["seconds"], state["best"]["step"], origin, note
-    )
-
-
-# --- Saving --------------------------------------------------------------------------
-
-
-def _write(
-    folder: Path,
-    fields: Mapping[str, Any],
-    recipe: "FineTuneRecipe",
-    base: Model,
-    trained: _Trained,
-) -> Model:
-    """Write the best weights as a model, and return it."""
-    from napari_qpm.runtime.export import save_model
-    from napari_qpm.training.checkpoint import load_weights
-    from napari_qpm.training.trainer import BEST
-
-    network = recipe.make_network()
-    load_weights(trained.folder / BEST, network)
-    return save_model(folder, fields, network, graph_of=base, overwrite=True)
-
-
-def _fields(
-    recipe: "FineTuneRecipe", base: Model, trained: _Trained, name: str
-) -> dict[str, Any]:
+def _fields(base: Model, learned: Learned, name: str) -> dict[str, Any]:
     """Return the fields of the new model's spec."""
-    spec = base.spec
-    return {
-        "name": name,
-        "title": f"{name} (taught from {spec.title})",
-        "kind": spec.kind,
-        "architecture": spec.architecture,
-        "modality": spec.modality,
-        "config": dict(spec.config),
-        "preprocessing": dict(spec.preprocessing),
-        "valid": dict(spec.valid),
-        "tile": dict(spec.tile),
-        "training": {
-            "recipe": recipe.name,
-            "config": json.loads(json.dumps(recipe.config(), default=str)),
-            "steps": trained.steps,
-            "best_step": trained.best_step,
-            "samples": trained.steps * recipe.trainer.batch_size,
-            "minutes": round(trained.seconds / 60, 2),
-            "validation": _history(trained.folder),
-            **trained.origin,
-        },
-        "metrics": {},
-        "base": spec.name,
-        "licence": spec.licence,
+    title = f"{name} (taught from {base.spec.title})"
+    fields = spec_fields(base, learned, name, title)
+    fields["training"] |= {
+        "best_step": learned.best_step,
+        "validation": _history(learned.folder),
     }
+    return fields
 
 
 def _history(folder: Path) -> list[dict[str, float]]:

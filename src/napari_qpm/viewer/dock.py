@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QApplication,
@@ -35,6 +34,7 @@ from napari_qpm.viewer.cell_files import CellFiles
 from napari_qpm.viewer.cell_files_box import CellFilesBox
 from napari_qpm.viewer.channel_choice import ChannelChoice
 from napari_qpm.viewer.choice_memory import ChoiceMemory
+from napari_qpm.viewer.docked_widget import DockedWidget
 from napari_qpm.viewer.done_frames import DoneFrames
 from napari_qpm.viewer.follow_box import FollowBox
 from napari_qpm.viewer.job_box import JobBox
@@ -89,7 +89,7 @@ HINTS = {
 }
 
 
-class QPMDock(QWidget):
+class QPMDock(DockedWidget):
     """Retrieve, segment and measure the selected recording.
 
     Parameters
@@ -106,7 +106,6 @@ class QPMDock(QWidget):
             viewer, post=self._gui.post, before_job=warmup.wait_until_warm
         )
         self.choices = ChoiceMemory(self.workflow)
-        self._was_docked = False
         self._settings = watched_settings()
         self._preferences = Preferences()
         self.plots_panel: PlotsPanel | None = None
@@ -237,7 +236,7 @@ class QPMDock(QWidget):
         self.destroyed.connect(self.preview.close)
         self.destroyed.connect(workflow.close)
 
-    def _disconnect(self) -> None:
+    def close_connections(self) -> None:
         """Cancel the job and let go of the viewer."""
         self._gui.close()
         if self._settings is not None:
@@ -263,19 +262,6 @@ class QPMDock(QWidget):
             if panel is not None:
                 panel.close_connections()
         self.workflow.close()
-
-    def event(self, event: QEvent) -> bool:
-        """Notice when napari takes this widget out of its dock.
-
-        napari#8071: a closed dock gets no close event; its widget loses its parent and
-        lives on until Python frees it.
-        """
-        if event.type() == QEvent.Type.ParentChange:
-            is_docked = self.parent() is not None
-            if self._was_docked and not is_docked:
-                self._disconnect()
-            self._was_docked = is_docked
-        return bool(super().event(event))
 
     def _refresh(self) -> None:
         workflow = self.workflow

@@ -5,6 +5,7 @@ comes back. What it needs lies in a folder, so that it goes on after a pause, a 
 a restart. Free of Qt.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class FrameRow:
     is_chosen: bool
 
 
-class Learning:
+class Learning(ABC):
     """One training at a time.
 
     Parameters
@@ -122,33 +123,33 @@ class Learning:
 
     # ------------------------------------------------------------ what there is
 
+    @abstractmethod
     def availability(self) -> Availability:
         """Return whether something can be learned now, and what to do if not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self) -> list[FrameRow]:
         """Return the frames that can teach."""
-        raise NotImplementedError
 
+    @abstractmethod
     def models(self) -> list[tuple[str, str]]:
         """Return ``(name, title)`` of the models to start from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def chosen_model(self) -> str:
         """Return the name of the model that is in use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self) -> str:
         """Return what will teach, in a sentence."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _preparation(self, name: str, minutes: float, model: str) -> Preparation:
         """Return what writes down all that teaches, as it is now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, result: dict[str, Any]) -> None:
         """Keep the outcome and choose the new model from now on."""
-        raise NotImplementedError
 
     def choose(self, key: Any, is_chosen: bool) -> None:
         """Let a frame teach, or not."""

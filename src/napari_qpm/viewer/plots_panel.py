@@ -1,8 +1,8 @@
 """The dock "QPM plots": cells in one tab, profiles and regions in another."""
 
-from qtpy.QtCore import QEvent, Signal
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
+from napari_qpm.viewer.docked_widget import DockedWidget
 from napari_qpm.viewer.plots import CellPlotBox
 from napari_qpm.viewer.profile_box import ProfileBox
 from napari_qpm.viewer.workflow import Workflow
@@ -12,7 +12,7 @@ __all__ = ["PlotsPanel"]
 HEIGHT = 196
 
 
-class PlotsPanel(QWidget):
+class PlotsPanel(DockedWidget):
     """Plots of one QPM dock.
 
     Parameters
@@ -21,12 +21,9 @@ class PlotsPanel(QWidget):
         The view-model of that dock.
     """
 
-    closed = Signal()
-    """The user closed its dock; it is of no use any more."""
-
     def __init__(self, workflow: Workflow, parent: QWidget | None = None):
         super().__init__(parent)
-        self._is_open, self._was_docked = True, False
+        self._is_open = True
         self.cells = CellPlotBox(workflow)
         self.profile = ProfileBox(workflow)
         self.tabs = QTabWidget()
@@ -46,13 +43,3 @@ class PlotsPanel(QWidget):
             self._is_open = False
             self.cells.close_connections()
             self.profile.close_connections()
-
-    def event(self, event: QEvent) -> bool:
-        """Notice when napari takes this widget out of its dock (napari#8071)."""
-        if event.type() == QEvent.Type.ParentChange:
-            is_docked = self.parent() is not None
-            if self._was_docked and not is_docked:
-                self.close_connections()
-                self.closed.emit()
-            self._was_docked = is_docked
-        return bool(super().event(event))

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_qpm.jobs import JobState, Status
+from napari_qpm.viewer.docked_widget import DockedWidget
 from napari_qpm.viewer.learning import Learning
 from napari_qpm.viewer.plot_canvas import PlotCanvas
 from napari_qpm.viewer.tall_scroll import TallScroll
@@ -319,7 +320,7 @@ class LearningBox(QWidget):
         )
 
 
-class TrainPanel(QWidget):
+class TrainPanel(DockedWidget):
     """Both kinds of learning of one QPM dock, in tabs.
 
     Parameters
@@ -330,14 +331,11 @@ class TrainPanel(QWidget):
         The view-models.
     """
 
-    closed = Signal()
-    """The user closed its dock; it is of no use any more."""
-
     def __init__(
         self, viewer: Any, *learnings: Learning, parent: QWidget | None = None
     ):
         super().__init__(parent)
-        self._is_open, self._was_docked = True, False
+        self._is_open = True
         self.tabs = QTabWidget()
         self.tabs.setObjectName("training_tabs")
         self.boxes: dict[str, LearningBox] = {}
@@ -365,16 +363,6 @@ class TrainPanel(QWidget):
             self._is_open = False
             for box in self.boxes.values():
                 box.close_connections()
-
-    def event(self, event: QEvent) -> bool:
-        """Notice when napari takes this widget out of its dock (napari#8071)."""
-        if event.type() == QEvent.Type.ParentChange:
-            is_docked = self.parent() is not None
-            if self._was_docked and not is_docked:
-                self.close_connections()
-                self.closed.emit()
-            self._was_docked = is_docked
-        return bool(super().event(event))
 
 
 def _label(name: str) -> QLabel:

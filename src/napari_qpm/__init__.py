@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         PhaseUnit,
     )
     from napari_qpm.adaptation import fine_tune
-    from napari_qpm.calibration import fit_instrument
+    from napari_qpm.calibration import Bead, Step, check_scale, fit_instrument
     from napari_qpm.checks import residual
     from napari_qpm.io import open_acquisition as open
     from napari_qpm.io import open_all
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acquisition",
+    "Bead",
     "Instrument",
     "Modality",
     "PhaseMap",
     "PhaseUnit",
     "Pipeline",
+    "Step",
     "annotated_frames",
+    "check_scale",
     "fine_tune",
     "fit_instrument",
     "link",
@@ -50,12 +53,15 @@ __all__ = [
 
 _HOMES = {
     "Acquisition": "acquisition:Acquisition",
+    "Bead": "calibration:Bead",
     "Instrument": "acquisition:Instrument",
     "Modality": "acquisition:Modality",
     "PhaseMap": "acquisition:PhaseMap",
     "PhaseUnit": "acquisition:PhaseUnit",
     "Pipeline": "pipeline:Pipeline",
+    "Step": "calibration:Step",
     "annotated_frames": "segmentation:annotated_frames",
+    "check_scale": "calibration:check_scale",
     "fine_tune": "adaptation:fine_tune",
     "fit_instrument": "calibration:fit_instrument",
     "link": "measurement:link",

@@ -5,5 +5,6 @@
 
 from napari_qpm.calibration.finding import Finding
 from napari_qpm.calibration.fit import InstrumentFit, fit_instrument
+from napari_qpm.calibration.known_object import Bead, Step, check_scale
 
-__all__ = ["Finding", "InstrumentFit", "fit_instrument"]
+__all__ = ["Bead", "Finding", "InstrumentFit", "Step", "check_scale", "fit_instrument"]

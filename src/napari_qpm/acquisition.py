@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import math
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -370,7 +371,7 @@ class PhaseMap:
     amplitude: Any = None
     quality: Any = None
     standard_deviation: Any = None
-    frame_notes: tuple[dict[str, Any], ...] = ()
+    frame_notes: Sequence[dict[str, Any]] = ()
     history: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:

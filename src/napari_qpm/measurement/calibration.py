@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from napari_qpm.acquisition import PhaseMap, PhaseUnit
 from napari_qpm.errors import MissingMetadataError, ParameterError
 from napari_qpm.measurement.columns import COLUMNS, Need
+from napari_qpm.measurement.focus import focus_needs
 from napari_qpm.measurement.parameters import MeasurementParameters, TextureSet
 
 __all__ = ["Calibration", "missing_columns"]
 
-_OPTIONAL = frozenset({Need.VOLUME, Need.GRADIENT, Need.GLCM})
+_OPTIONAL = frozenset(
+    {Need.VOLUME, Need.GRADIENT, Need.GLCM, Need.FOCUS, Need.CELL_FOCUS}
+)
 _OPD_IN_MASS_UNIT = (
     "The recording holds dry-mass density, which has no optical path difference "
     "without the refractive increment it was made with."
@@ -41,7 +44,7 @@ class Calibration:
     reasons
         Why a need is not met, in words for the user.
     wanted
-        Optional needs that were asked for.
+        Optional needs that were asked for, here or when the phase was retrieved.
     """
 
     pixel_um: tuple[float, float] | None
@@ -86,9 +89,8 @@ class Calibration:
         if both:
             for need in (Need.PIXEL_AND_PATH, Need.GRADIENT, Need.VOLUME):
                 reasons[need] = both
-        return cls(
-            pixel, opd_nm, radians, mass_pg, n_medium, reasons, _wanted(parameters)
-        )
+        wanted = _wanted(parameters) | focus_needs(phase_map)
+        return cls(pixel, opd_nm, radians, mass_pg, n_medium, reasons, wanted)
 
     def has(self, need: Need) -> bool:
         """Return whether columns with this need are in the table."""

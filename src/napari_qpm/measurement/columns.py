@@ -28,6 +28,10 @@ class Need(StrEnum):
     """Both, and the refractive indices of cell and medium."""
     TIME = "time"
     """The time between frames."""
+    FOCUS = "focus"
+    """A phase that was refocused."""
+    CELL_FOCUS = "cell focus"
+    """A phase of which each cell was refocused by itself."""
     SATURATION = "saturation"
     """Raw frames whose saturated value is known."""
     GRADIENT = "gradient"
@@ -78,6 +82,8 @@ COLUMNS: dict[str, tuple[str, Need]] = {
     "glcm_energy": ("", Need.GLCM),
     "glcm_correlation": ("", Need.GLCM),
     "glcm_entropy": ("bit", Need.GLCM),
+    "focus_um": ("um", Need.FOCUS),
+    "cell_focus_um": ("um", Need.CELL_FOCUS),
     "border": ("", Need.NOTHING),
     "saturated": ("", Need.SATURATION),
     "unwrap_suspect": ("", Need.RADIANS),

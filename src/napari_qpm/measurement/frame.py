@@ -1,5 +1,6 @@
 """The rows of one frame: one for each cell."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_qpm.errors import LayoutError
 from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.measurement.cells import Cells
 from napari_qpm.measurement.columns import COLUMNS, Need
+from napari_qpm.measurement.focus import focus_columns
 from napari_qpm.measurement.mass_error import mass_errors
 from napari_qpm.measurement.parameters import MeasurementParameters
 from napari_qpm.measurement.shapes import shape_columns
@@ -34,7 +36,7 @@ def measure_frame(
     t: int,
     parameters: MeasurementParameters,
     saturated: NDArray[np.bool_] | None = None,
-    is_relative: bool | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Return one row a cell of one frame.
 
@@ -54,10 +56,11 @@ def measure_frame(
         Constants and choices.
     saturated
         ``(Y, X)`` where raw pixels are saturated; `None` means nowhere.
-    is_relative
-        Whether the background below the cells is a guess, so that masses compare but
-        do not count in absolute terms. `None` means without a reference frame, where
-        less than 15 % of the frame is empty.
+    notes
+        What was found when the frame was retrieved: its focus, and whether the
+        background below the cells is a guess, so that masses compare but do not count
+        in absolute terms. Where they do not say, that is without a reference frame
+        and with less than 15 % of the frame empty.
 
     Raises
     ------
@@ -81,10 +84,13 @@ def measure_frame(
     columns |= _time_column(phase_map, cells, t)
     columns |= _path_columns(phase, cells, calibration, parameters)
     columns |= _mass_columns(phase, cells, calibration, parameters)
+    notes = notes or {}
+    is_relative = notes.get(RELATIVE)
     if is_relative is None:
         is_relative = phase_map.acquisition.reference is None and _is_crowded(cells)
     columns[RELATIVE] = np.full(cells.count, is_relative)
     columns |= _texture_columns(phase, cells, calibration)
+    columns |= focus_columns(phase_map, notes, cells)
     columns |= _flag_columns(phase, cells, calibration, saturated)
     columns |= _engine_columns(phase_map, cells)
     names = calibration.columns

@@ -9,7 +9,7 @@ from napari_qpm.acquisition import PhaseMap
 from napari_qpm.errors import LayoutError
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement.calibration import Calibration
-from napari_qpm.measurement.frame import RELATIVE, measure_frame
+from napari_qpm.measurement.frame import measure_frame
 from napari_qpm.measurement.parameters import MeasurementParameters
 from napari_qpm.measurement.saturation import saturated_pixels
 
@@ -80,7 +80,7 @@ def measure(
                 t,
                 parameters,
                 saturated_pixels(phase_map, t),
-                _notes(phase_map, t).get(RELATIVE),
+                _notes(phase_map, t),
             )
         )
         if report is not None:

@@ -22,7 +22,6 @@ from napari_qpm.files import write_atomically
 from napari_qpm.io.ome_zarr import ResultStore
 from napari_qpm.jobs import CancelToken, Progress, ReportProgress
 from napari_qpm.measurement import (
-    RELATIVE,
     MeasurementParameters,
     measure_frame,
     saturated_pixels,
@@ -258,10 +257,10 @@ class _MeasureOne:
             NDArray[np.float32],
             NDArray[np.int32],
             NDArray[np.bool_] | None,
-            bool | None,
+            dict[str, Any],
         ],
     ) -> tuple[int, pd.DataFrame]:
-        t, phase, labels, saturated, is_relative = item
+        t, phase, labels, saturated, notes = item
         table = measure_frame(
             phase,
             labels,
@@ -269,7 +268,7 @@ class _MeasureOne:
             t,
             self.parameters,
             saturated=saturated,
-            is_relative=is_relative,
+            notes=notes,
         )
         return t, table
 
@@ -295,7 +294,7 @@ def measure_frames(
         for t in range(stage.n_frames):
             phase = store.read_phase(t)
             labels, saturated = store.read_labels(t), saturation.pixels(t, phase)
-            yield t, phase, labels, saturated, store.notes[t].get(RELATIVE)
+            yield t, phase, labels, saturated, store.notes[t]
 
     function = _MeasureOne(without_frames(context), parameters)
     tables = dict(stage.over("Measuring cells", function, items(), 0))

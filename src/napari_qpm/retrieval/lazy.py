@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,8 @@ def lazy_phase(
         acquisition=resolved,
         grid_scale=first.grid_scale,
         unit=first.unit,
+        # Only these notes go on into tables; to know them a frame must be retrieved.
+        frame_notes=_LazyNotes(cache, n_frames) if _moves_focus(engine) else (),
         history=(*resolved.history, retrieval_step(engine)),
         **companions,
     )
@@ -145,3 +148,23 @@ class _FrameLoader:
     def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.float32]:
         frame = self.cache.frame(block_id[0])
         return np.asarray(getattr(frame, self.companion), np.float32)
+
+
+def _moves_focus(engine: PhaseEngine) -> bool:
+    return bool(getattr(engine.parameters, "moves_focus", False))
+
+
+class _LazyNotes(Sequence[dict[str, Any]]):
+    """What was found in each frame, known when the frame has been read."""
+
+    def __init__(self, cache: _FrameCache, n_frames: int):
+        self._cache, self._n_frames = cache, n_frames
+
+    def __len__(self) -> int:
+        return self._n_frames
+
+    def __getitem__(self, t: Any) -> Any:
+        if isinstance(t, slice):
+            return tuple(self[k] for k in range(self._n_frames)[t])
+        notes = self._cache.frame(range(self._n_frames)[t]).frame_notes
+        return notes[0] if notes else {}

@@ -36,6 +36,8 @@ TITLES = {
     "last_mass_pg": "Last mass",
     "division_mass_ratio": "Daughters / mother",
     "division_suspect": "Division suspect",
+    "focus_um": "Focus of the frame",
+    "cell_focus_um": "Focus of the cell",
     "border": "At the border",
     "invalid_share": "Share without value",
     "mass_density_pg_um2": "Mass density",

@@ -116,7 +116,7 @@ class TransportEngine:
             else:
                 path = self._path(frame, acquisition)
                 phase, found = flatten(path * factor, self.parameters)
-                note = found | note
+                note = _together(found | note, self._path_note(path, acquisition))
                 amplitude = _amplitude(frame)
             phases.append(phase)
             amplitudes.append(amplitude)
@@ -142,6 +142,12 @@ class TransportEngine:
         _, height, width = planes.shape
         series = cosine_series((height, width), (pixel, pixel))
         return self._solve(axial_change(planes, focus), series, acquisition)
+
+    def _path_note(
+        self, path: NDArray[Any], acquisition: Acquisition
+    ) -> dict[str, Any]:
+        """Return what the optical path itself tells about its method."""
+        return {}
 
     def _solve(
         self, change: AxialChange, series: CosineSeries, acquisition: Acquisition
@@ -182,6 +188,13 @@ def evened(frame: NDArray[Any], reference: NDArray[Any] | None) -> NDArray[np.fl
             np.nanmean(planes, axis=(1, 2), keepdims=True), planes.shape
         )[lost]
     return planes
+
+
+def _together(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return the notes of both, with the warnings of both."""
+    warnings = [note["warning"] for note in (first, second) if "warning" in note]
+    both = first | second
+    return both | {"warning": " ".join(warnings)} if warnings else both
 
 
 def _unit(acquisition: Acquisition) -> tuple[PhaseUnit, float]:

@@ -21,6 +21,7 @@ import corpus  # noqa: E402 - from the tests
 
 from napari_qpm.cli import main  # noqa: E402
 from napari_qpm.io import is_ours, open_all  # noqa: E402
+from napari_qpm.io.archive import ARCHIVE_SUFFIXES  # noqa: E402
 
 PAGE = ROOT / "docs" / "formats.md"
 NO_RECORDINGS = (".md", ".csv", ".txt")
@@ -41,11 +42,14 @@ def info(path: Path, modality: str | None = None) -> list[dict] | str:
 
 def row(name: str, path: Path, modality: str | None, last: list[str]) -> list[str]:
     """Return the cells of one recording."""
-    reader = "ours" if is_ours(path) else OTHERS
+    claimed = is_ours(path) or path.suffix.lower() in ARCHIVE_SUFFIXES
+    reader = "ours" if claimed else OTHERS
     answer = info(path, modality)
     if isinstance(answer, str):
         message = answer.replace(f"{path.parent}/", "").replace("|", "/")
-        return [name, "refused: " + message.partition(". ")[0], "", "", reader, *last]
+        told = message if path.suffix.lower() in ARCHIVE_SUFFIXES else ""
+        told = told or message.partition(". ")[0]
+        return [name, f"refused: {told}", "", "", reader, *last]
     record = answer[0]
     t, c, y, x = record["shape_tcyx"]
     opened = next(step for step in record["history"] if step["name"] == "open")

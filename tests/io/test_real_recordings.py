@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from napari_qpm.acquisition import Modality
+from napari_qpm.errors import FileFormatError
 from napari_qpm.io import detect_modality, is_ours, open_acquisition
 from napari_qpm.io.picture import LOSSY_NOTE
 
@@ -93,3 +94,22 @@ def test_the_focus_stack_opens_as_planes_when_stated(shared_data):
     assert acquisition.shape == (1, 9, 700, 900)
     assert open_acquisition(path).with_instrument().shape == (9, 1, 700, 900)
     assert open_acquisition(path, reference=reference).reference.shape == (1, 700, 900)
+
+
+NOT_READ = (".md", ".csv", ".txt", ".zip", ".upstream", ".qpformat", ".qpretrieve")
+
+
+def test_every_file_opens_or_says_what_to_do(shared_data):
+    files = [path for path in shared_data.rglob("*") if path.is_file()]
+    refused = {}
+    for path in sorted(files):
+        try:
+            assert open_acquisition(path).read(0).size
+        except FileFormatError as error:
+            refused[path] = str(error)
+    assert len(refused) < len(files)
+    assert {path.suffix for path in refused} == set(NOT_READ)
+    assert all(path.name in told for path, told in refused.items())
+    (archive,) = (told for path, told in refused.items() if path.suffix == ".zip")
+    assert "HL60_real.txt" in archive
+    assert "np.loadtxt" in archive

@@ -1,7 +1,10 @@
+import zipfile
+
 import numpy as np
 import pytest
 import tifffile
 
+from napari_qpm.errors import FileFormatError
 from napari_qpm.viewer.fields import field_of
 from napari_qpm.viewer.reader import get_reader, read_as_napari, read_recordings
 
@@ -148,3 +151,13 @@ def test_four_files_named_by_angle_open_as_one_recording(tmp_path):
     [(data, _, _)] = get_reader(paths)(paths)
 
     assert data.shape == (4, 1, 64, 64)
+
+
+def test_a_dropped_archive_says_what_to_do(tmp_path):
+    path = tmp_path / "series.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a_1.tif", "0")
+    reader = get_reader(str(path))
+    assert reader is not None
+    with pytest.raises(FileFormatError, match="Unpack it, and open the folder"):
+        reader(str(path))

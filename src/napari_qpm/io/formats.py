@@ -4,6 +4,7 @@ import errno
 from pathlib import Path
 
 from napari_qpm.errors import FileFormatError
+from napari_qpm.io.archive import archive_problem
 from napari_qpm.io.field import RawField, Reader
 from napari_qpm.io.koala import preview_problem
 
@@ -91,6 +92,9 @@ def read_fields(
 
 
 def _read_file(path: Path, planes: bool) -> list[RawField]:
+    problem = archive_problem(path, READABLE_SUFFIXES)
+    if problem:
+        raise FileFormatError(problem)
     reader = reader_of(path)
     if reader is None:
         raise FileFormatError(

@@ -32,13 +32,18 @@ Reader = Callable[[PathLike | Sequence[PathLike]], list[LayerTuple]]
 def get_reader(path: PathLike | Sequence[PathLike]) -> Reader | None:
     """Return our reader for recordings, napari's for other pictures, else None."""
     from napari_qpm.io import is_ours
+    from napari_qpm.io.archive import ARCHIVE_SUFFIXES
     from napari_qpm.io.label_files import is_seg_file
 
     try:
         paths = _as_paths(path)
         if all(is_seg_file(one) or is_ours(one) for one in paths):
             return read_recordings
-        return read_as_napari if all(map(_is_readable, paths)) else None
+        if all(_is_file_of(one, ARCHIVE_SUFFIXES) for one in paths):
+            # Reading refuses it, and says what to do; napari says nothing of use.
+            return read_recordings
+        are_pictures = all(_is_file_of(one, PICTURES) for one in paths)
+        return read_as_napari if are_pictures else None
     except Exception:
         logger.debug("Could not examine %s", path, exc_info=True)
         return None
@@ -54,9 +59,8 @@ def read_as_napari(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:
     return list(read)
 
 
-def _is_readable(path: Path) -> bool:
-    """Return whether a file is a picture that napari's own reader knows."""
-    return path.is_file() and path.suffix.lower() in PICTURES
+def _is_file_of(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.is_file() and path.suffix.lower() in suffixes
 
 
 def read_recordings(path: PathLike | Sequence[PathLike]) -> list[LayerTuple]:

@@ -56,6 +56,9 @@ def tests(session: nox.Session) -> None:
     """Set everything up and pass the tests."""
     provide_system_packages(session, needs_display=True)
     install(session, QT, "test")
+    # They read our files back, and need nothing for it beyond what we have: without
+    # their dependencies no FFTW comes along.
+    session.install("--no-deps", *pins(), "qpimage", "nd2")
     # Two processes halve the time; more would not, since one runs all windows.
     run = ["python", "-m", "pytest", "-n2", "--dist=loadgroup", *session.posargs]
     environment = {"MPLBACKEND": "Agg", "PYTEST_QT_API": QT, "OMP_NUM_THREADS": "1"}
@@ -102,8 +105,12 @@ def install(session: nox.Session, *extras: str) -> None:
     """Install the package with its extras, at the tested versions."""
     # An environment that is reused can hold another binding from an earlier run.
     session.env["QT_API"] = QT
-    pins = ["-c", CONSTRAINTS] if CONSTRAINTS else []
-    session.install(*pins, f".[{','.join(extras)}]")
+    session.install(*pins(), f".[{','.join(extras)}]")
+
+
+def pins() -> list[str]:
+    """Return pip's options for the tested versions."""
+    return ["-c", CONSTRAINTS] if CONSTRAINTS else []
 
 
 def needs_virtual_display() -> bool:

@@ -45,6 +45,31 @@ def test_a_damaged_archive_says_so(tmp_path):
         open_acquisition(path)
 
 
+def test_a_damaged_name_is_none(tmp_path):
+    """Found by damaging 20,000 archives."""
+    path = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a", "0")
+    path.write_bytes(path.read_bytes().replace(b"a", b"\0"))
+    with pytest.raises(FileFormatError, match="archive of 1 files"):
+        open_acquisition(path)
+
+
+def test_damage_anywhere_is_refused_in_our_words(tmp_path, rng):
+    path = tmp_path / "series.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for n in range(3):
+            file.writestr(f"frame_{n}.tif", bytes(200))
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(500):
+        damaged = whole[: rng.integers(1, whole.size + 1)].copy()
+        at = rng.integers(0, damaged.size, rng.integers(1, 9))
+        damaged[at] = rng.integers(0, 256, at.size)
+        path.write_bytes(damaged.tobytes())
+        with pytest.raises(FileFormatError, match="archive"):
+            open_acquisition(path)
+
+
 def test_the_advice_for_tables_works(tmp_path):
     """The field of the real archive, made as its refusal says."""
     real, imaginary = np.cos(np.eye(64)), np.sin(np.eye(64))

@@ -1,5 +1,6 @@
 """Archives are not read, but their refusal says what they hold and what to do."""
 
+import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +24,12 @@ def archive_problem(path: Path, readable: Sequence[str]) -> str | None:
     """
     if path.suffix.lower() not in ARCHIVE_SUFFIXES:
         return None
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError):
         return f"{path} is named as an archive, but is none, or is damaged."
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(one.filename for one in archive.infolist() if not one.is_dir())
+    names = sorted(one.filename for one in infos if one.filename[-1:] != "/")
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
     told = f"{path} is an archive of {len(names)} files ({shown})"
     inner = {Path(name).suffix.lower() for name in names}

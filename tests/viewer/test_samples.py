@@ -1,12 +1,14 @@
 import threading
 
+import numpy as np
 import pytest
 from tests.viewer.conftest import make_recording
 
-from napari_qpm.errors import QPMError
+from napari_qpm.errors import JobCancelled, QPMError
+from napari_qpm.jobs import CancelToken
+from napari_qpm.specimens.samples import simulate
 from napari_qpm.viewer import samples
 from napari_qpm.viewer.fields import field_of
-from napari_qpm.viewer.layers import recording_layer
 
 WAIT_MS = 30_000
 
@@ -21,16 +23,46 @@ def test_a_sample_opens_calibrated_and_live(viewer, plugins, kind):
     assert str(layer.units[-1]) == "micrometer"
 
 
+# One with a reference frame, and one with several channels.
+@pytest.mark.parametrize("kind", ["off-axis", "chromatic"])
+def test_a_child_process_simulates_the_very_same_recording(kind):
+    options = {"n_frames": 2, "shape": (64, 80)}
+
+    apart = samples.simulate_apart(
+        kind, CancelToken(), lambda progress: None, **options
+    )
+
+    here = simulate(kind, **options).acquisition
+    for t in range(2):
+        np.testing.assert_array_equal(apart.read(t), here.read(t))
+    np.testing.assert_array_equal(apart.reference, here.reference)
+    assert apart.dtype == here.dtype
+    facts, expected = apart.record(), here.record()
+    for record in (facts, expected):
+        for step in record["history"]:
+            step.pop("date")
+    assert facts == expected
+    assert apart.history[0].parameters == here.history[0].parameters
+
+
+def test_a_cancel_ends_the_child_process():
+    token = CancelToken()
+    token.cancel()
+
+    with pytest.raises(JobCancelled):
+        samples.simulate_apart("phase", token, lambda progress: None)
+
+
 @pytest.fixture
 def held(monkeypatch):
     """Let simulating wait for the test, and take no time of its own."""
     go_on = threading.Event()
 
-    def wait_and_simulate(kind):
+    def wait_and_simulate(kind, token, report):
         assert go_on.wait(WAIT_MS / 1000)
-        return recording_layer(make_recording())
+        return make_recording()
 
-    monkeypatch.setattr(samples, "sample_layer", wait_and_simulate)
+    monkeypatch.setattr(samples, "simulate_apart", wait_and_simulate)
     yield go_on
     go_on.set()
 

@@ -24,6 +24,7 @@ __all__ = [
     "SampleSettings",
     "Simulation",
     "Specimen",
+    "named_sample",
     "simulate",
     "write_sample",
 ]
@@ -109,23 +110,37 @@ def simulate(
         chosen = frozenset(options)
         recorded = record_with(instrument, modality, settings, scene, chosen)
         inputs["instrument"] = recorded.instrument.to_dict()
-    step = Step(
-        name="simulate",
-        engine=kind,
-        parameters=dataclasses.asdict(settings),
-        inputs=inputs,
+    acquisition = named_sample(
+        recorded.acquisition, kind, settings, inputs=inputs, assumed=recorded.assumed
     )
-    known_exactly = "Simulated; the cells and their masses are known exactly."
-    name = f"{kind}-sample"
     return Simulation(
-        name=name,
+        name=acquisition.name,
         title=KINDS[kind],
-        acquisition=recorded.acquisition.replace(
-            name=name, history=(step,), notes=(known_exactly, *recorded.assumed)
-        ),
+        acquisition=acquisition,
         phase=(scene.opd_um * settings.radians_per_um).numpy(),
         labels=scene.labels.numpy(),
         table=tuple(scene.table),
         lineage=scene.lineage,
         settings=settings,
+    )
+
+
+def named_sample(
+    recording: Acquisition,
+    kind: str,
+    settings: SampleSettings,
+    *,
+    inputs: dict[str, Any] | None = None,
+    assumed: tuple[str, ...] = (),
+) -> Acquisition:
+    """Return simulated frames with their name and what simulated them."""
+    step = Step(
+        name="simulate",
+        engine=kind,
+        parameters=dataclasses.asdict(settings),
+        inputs=inputs or {},
+    )
+    known_exactly = "Simulated; the cells and their masses are known exactly."
+    return recording.replace(
+        name=f"{kind}-sample", history=(step,), notes=(known_exactly, *assumed)
     )

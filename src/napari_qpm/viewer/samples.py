@@ -1,16 +1,19 @@
 """Recordings for *File > Open Sample*: simulated, so nothing is downloaded.
 
-The first simulation of a session takes seconds, so the dock makes it as a job. napari
-wants a layer at once and gets an empty one, which the recording replaces. Without a
-window the recording is made at once.
+A simulation takes seconds, and importing torch for it would freeze the viewer, so the
+dock lets a child process make it. napari wants a layer at once and gets an empty one,
+which the recording replaces. Without a window the recording is made here and at once.
 """
 
+import json
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_qpm.acquisition import Acquisition, ArraySource, Modality
 from napari_qpm.errors import QPMError
-from napari_qpm.jobs import CancelToken, Progress, ReportProgress
+from napari_qpm.jobs import CancelToken, Progress, ReportProgress, run_command
 from napari_qpm.viewer.fields import METADATA_KEY
 from napari_qpm.viewer.launch import add_layers
 from napari_qpm.viewer.layers import LayerTuple, recording_layer
@@ -26,6 +29,7 @@ __all__ = [
     "open_sample",
     "phase_sample",
     "polarization_sample",
+    "simulate_apart",
 ]
 
 WAITING = "Simulating cells"
@@ -44,7 +48,9 @@ def open_sample(kind: str) -> list[LayerTuple]:
 
     viewer = napari.current_viewer()
     if viewer is None:
-        return [sample_layer(kind)]
+        from napari_qpm.specimens.samples import simulate
+
+        return [recording_layer(simulate(kind).acquisition)]
     from napari_qpm.viewer.commands import dock_of
 
     workflow = dock_of(viewer).workflow
@@ -59,11 +65,35 @@ def open_sample(kind: str) -> list[LayerTuple]:
     return [(np.empty((0, 2)), keywords, "points")]
 
 
-def sample_layer(kind: str) -> LayerTuple:
-    """Return the layer of a simulated recording of this kind."""
-    from napari_qpm.specimens.samples import simulate
+def simulate_apart(
+    kind: str, token: CancelToken, report: ReportProgress, **options: Any
+) -> Acquisition:
+    """Return a recording that a child process simulates, as `simulate` would.
 
-    return recording_layer(simulate(kind).acquisition)
+    Parameters
+    ----------
+    kind
+        As of `napari_qpm.specimens.samples.simulate`, like the options.
+
+    Raises
+    ------
+    JobCancelled
+        `token` was cancelled, which ends the child process.
+    QPMError
+        It could not be simulated.
+    """
+    from napari_qpm.io import open_acquisition
+    from napari_qpm.specimens.samples import SampleSettings, named_sample
+
+    settings = SampleSettings.of(Modality(kind), options)
+    chosen = [f"--set={name}={json.dumps(value)}" for name, value in options.items()]
+    with tempfile.TemporaryDirectory(prefix="napari-qpm-") as folder:
+        command = ["simulate", kind, "--output", folder, "--format", "tiff", *chosen]
+        made = run_command(command)(token, report)
+        opened = open_acquisition(made["path"])
+        frames = np.stack([opened.read(t) for t in range(opened.n_frames)])
+    inside = opened.replace(source=ArraySource(frames), path=None, times_s=None)
+    return named_sample(inside, kind, settings)
 
 
 def sample_task(viewer: "ViewerModel", kind: str) -> "Task":
@@ -72,9 +102,9 @@ def sample_task(viewer: "ViewerModel", kind: str) -> "Task":
 
     def work(token: CancelToken, report: ReportProgress) -> LayerTuple:
         report(Progress(0, 0, "", WAITING))
-        layer = sample_layer(kind)
+        recording = simulate_apart(kind, token, report)
         token.raise_if_cancelled()
-        return layer
+        return recording_layer(recording)
 
     def keep() -> str:
         waiting = [

@@ -149,7 +149,11 @@ def built(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_wheel_holds_the_manifest_the_models_and_the_command(built):
+def wheel_files(build: dict) -> dict[str, str]:
+    return build["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+
+
+def test_wheel_holds_manifest_models_help_and_the_command(built, project_root):
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -161,6 +165,12 @@ def test_wheel_holds_the_manifest_the_models_and_the_command(built):
         "napari_qpm/py.typed",
         "napari_qpm/specimens/samples.py",
     } <= names
+    source = project_root / "src"
+    models = (source / "napari_qpm" / "models").glob("*/*")
+    assert {one.relative_to(source).as_posix() for one in models} <= names
+    # What `viewer/help_pages.py` shows; its test compares the list with its pages.
+    build = tomllib.loads((project_root / "pyproject.toml").read_text("utf-8"))
+    assert set(wheel_files(build).values()) <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {
         "napari_qpm"
     }

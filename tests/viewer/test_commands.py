@@ -94,6 +94,7 @@ def test_all_steps_run_and_can_be_cancelled(viewer, qtbot, told):
         ("delete_cells", "Segment the cells first"),
         ("export_table", "Measure the cells first"),
         ("copy_script", "Measure the cells first"),
+        ("run_on_others", "Measure the cells first"),
         ("copy_report", "Nothing has failed"),
     ],
 )

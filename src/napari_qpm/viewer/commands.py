@@ -36,6 +36,7 @@ __all__ = [
     "paint_no_cell",
     "retrieve_phase",
     "run_all_steps",
+    "run_on_others",
     "segment_cells",
     "split_cells",
     "suggest_frame",
@@ -187,6 +188,13 @@ def copy_script(viewer: "napari.viewer.Viewer") -> None:
     dock = dock_of(viewer)
     if _is_ready(_table_of(dock)):
         dock.copy_script()
+
+
+def run_on_others(viewer: "napari.viewer.Viewer") -> None:
+    """Do what made the table with other recordings."""
+    dock = dock_of(viewer)
+    if _is_ready(_table_of(dock)):
+        dock.choose_others()
 
 
 def copy_report(viewer: "napari.viewer.Viewer") -> None:

@@ -45,6 +45,7 @@ from napari_qpm.viewer.layer_keys import LayerKeys
 from napari_qpm.viewer.learned_box import LearnedBox
 from napari_qpm.viewer.learned_phase import LearnedPhase
 from napari_qpm.viewer.no_cell_brush import NoCellBrush
+from napari_qpm.viewer.other_recordings import choose_others
 from napari_qpm.viewer.phase_tools import PhaseTools
 from napari_qpm.viewer.preferences import (
     Preferences,
@@ -227,6 +228,7 @@ class QPMDock(DockedWidget):
         workflow.settings_changed.connect(self._show_needs)
         self.table.export_asked.connect(self.choose_export)
         self.table.script_asked.connect(self.copy_script)
+        self.table.others_asked.connect(self.choose_others)
         self.plots.clicked.connect(self.open_plots)
         self.learned.adapt_asked.connect(lambda: self.open_training(Adapting.kind))
         self.teach.asked.connect(lambda: self.open_training(Teaching.kind))
@@ -432,6 +434,10 @@ class QPMDock(DockedWidget):
         )
         if name:
             self.workflow.export_table(Path(name).with_suffix(""))
+
+    def choose_others(self) -> None:
+        """Ask which other recordings to run the same on, and run."""
+        choose_others(self.workflow, self, FILES)
 
     def choose_recordings(self) -> None:
         """Ask which files to open, and open them."""

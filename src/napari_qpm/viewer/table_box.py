@@ -66,6 +66,8 @@ class TableBox(QWidget):
     """The user wants the table in a file."""
     script_asked = Signal()
     """The user wants what was run as a Python script."""
+    others_asked = Signal()
+    """The user wants the same done with other recordings."""
     table_shown = Signal()
     """A new table is there."""
 
@@ -115,9 +117,16 @@ class TableBox(QWidget):
             "script_button",
             "Copy a script that does again exactly what was run here.",
         )
+        self.others = _button(
+            "Run on others…",
+            "others_button",
+            "Do exactly what was run here with other recordings. Finished frames are "
+            "skipped when it runs again.",
+        )
         saving = QHBoxLayout()
         saving.addWidget(self.export)
         saving.addWidget(self.script)
+        saving.addWidget(self.others)
         saving.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -130,6 +139,7 @@ class TableBox(QWidget):
     def _connect(self) -> None:
         self.export.clicked.connect(self.export_asked)
         self.script.clicked.connect(self.script_asked)
+        self.others.clicked.connect(self.others_asked)
         self.rows.activated.connect(self._on_rows)
         self.view.clicked.connect(self._on_row)
         self.view.selectionModel().currentRowChanged.connect(self._on_row)
@@ -148,7 +158,7 @@ class TableBox(QWidget):
         field = self._workflow.field
         table = None if field is None else field.table
         self.setVisible(table is not None)
-        for button in (self.export, self.script):
+        for button in (self.export, self.script, self.others):
             button.setEnabled(self._workflow.job is None)
         if table is self._shown:
             return

@@ -122,12 +122,12 @@ def choose(parent: QWidget, name: str, text: str) -> None:
     settle()
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(theme: str = "dark") -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recording", nargs="?", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--sample", default="polarization")
-    parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    parser.add_argument("--theme", default=theme, choices=("dark", "light"))
     parser.add_argument("--name", help="beginning of the file names")
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 800))
     parser.add_argument("--wavelength-nm", type=float)

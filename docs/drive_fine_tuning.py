@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=5)
     parser.add_argument("--pictures", type=Path, default=DOCS / "images")
     options = parser.parse_args()
+    options.pictures.mkdir(parents=True, exist_ok=True)
     phase, truth = unlike_cells(N_FRAMES)
     recording = Acquisition.from_array(
         phase,

@@ -6,9 +6,10 @@ from tests.viewer.test_adapting import Child, follow, wait_for_checkpoint
 from napari_qpm.specimens.samples import simulate
 from napari_qpm.viewer.adapting import Adapting
 from napari_qpm.viewer.settings import StepName
-from napari_qpm.viewer.train_panel import TrainPanel
+from napari_qpm.viewer.train_panel import HEIGHT, TrainPanel
 
 pytestmark = pytest.mark.gui
+WIDTH = 1250
 
 
 @pytest.fixture
@@ -66,6 +67,26 @@ def test_progress_stop_and_the_table_show_in_turn(panel):
     assert "dish (which taught nothing)" in box.table.text()
     assert not box.start.isHidden()
     assert box.name.isEnabled()
+
+
+def test_the_whole_table_is_seen_in_a_window_of_1280_pixels(panel, qtbot):
+    box = panel.box
+    panel.resize(WIDTH, HEIGHT)
+    panel.show()
+    qtbot.waitExposed(panel)
+    assert not box.shown.isTabVisible(1)
+    box.start.click()
+    follow(panel.adapting)
+
+    assert box.shown.tabText(box.shown.currentIndex()) == "Before and after"
+    qtbot.waitUntil(box.table.isVisible)
+    area = box.table.parentWidget()
+    assert box.table.heightForWidth(area.width()) <= area.height()
+    assert box.table.height() <= area.height()
+    assert (panel.width(), panel.height()) == (WIDTH, HEIGHT)
+    box.shown.setCurrentIndex(0)
+    box.refresh()
+    assert box.loss.isVisible()
 
 
 def test_curves_and_picture_show_while_it_learns(panel):

@@ -34,7 +34,9 @@ from napari_qpm.viewer.training_runs import Curves
 __all__ = ["LearningBox", "TrainPanel"]
 
 MOST_MINUTES = 120
-HEIGHT, FORM_WIDTH, FRAMES_WIDTH, PICTURE_WIDTH = 230, 300, 230, 200
+HEIGHT = 190
+"""What a window of 1280 x 800 pixels has below the layer controls of labels."""
+FORM_WIDTH, FRAMES_WIDTH, PICTURE_SIZE = 300, 230, (200, 145)
 BEST_PX, CURVE_PX = 11, 2
 REFRESH_MS = 300
 """After a stroke, until the cells are counted again."""
@@ -99,18 +101,37 @@ class LearningBox(QWidget):
         self.message = _label(f"{kind}_message")
         self.table = _label(f"{kind}_table")
         self.loss, self.score = PlotCanvas(viewer), PlotCanvas(viewer)
+        self.shown = self._make_tabs()
         self.picture = QLabel()
         self.picture.setObjectName(f"{kind}_picture")
         self.picture.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.picture.setFixedWidth(PICTURE_WIDTH)
+        self.picture.setFixedWidth(PICTURE_SIZE[0])
 
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self._frames_column())
         layout.addWidget(self._form_column())
-        layout.addWidget(self.loss, 1)
-        layout.addWidget(self.score, 1)
+        layout.addWidget(self.shown, 1)
         layout.addWidget(self.picture)
+
+    def _make_tabs(self) -> QTabWidget:
+        """Return the curves, and what the learning brought."""
+        curves, tabs = QWidget(), QTabWidget()
+        side_by_side = QHBoxLayout(curves)
+        side_by_side.setContentsMargins(0, 0, 0, 0)
+        side_by_side.addWidget(self.loss, 1)
+        side_by_side.addWidget(self.score, 1)
+        self.table.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # As high as its text needs at this width, and scrolled only beyond that.
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        policy.setHeightForWidth(True)
+        self.table.setSizePolicy(policy)
+        self._outcome = TallScroll(self.table)
+        tabs.setObjectName(f"{self._learning.kind}_shown")
+        tabs.addTab(curves, "Curves")
+        tabs.addTab(self._outcome, "Before and after")
+        tabs.setTabVisible(1, False)
+        return tabs
 
     def _frames_column(self) -> QWidget:
         column = QWidget()
@@ -137,7 +158,6 @@ class LearningBox(QWidget):
         inner.addLayout(buttons)
         inner.addWidget(self.bar)
         inner.addWidget(self.message)
-        inner.addWidget(self.table)
         inner.addStretch(1)
         scroll = TallScroll(content, FORM_WIDTH)
         scroll.setFixedWidth(FORM_WIDTH)
@@ -195,17 +215,24 @@ class LearningBox(QWidget):
         for widget in (self.resume, self.discard):
             widget.setVisible(is_waiting)
         if is_learning:
-            self.table.hide()
+            self._show_outcome(None)
             return
         hint = "" if availability.is_ready else availability.reason
         told = [learning.message, learning.waiting_sentence()]
         sentence = " ".join(filter(None, told)) or hint
         self.message.setText(sentence)
         self.message.setVisible(bool(sentence))
-        self.table.setVisible(learning.outcome is not None)
-        if learning.outcome is not None:
-            self.table.setText(_as_table(learning.outcome))
+        self._show_outcome(learning.outcome)
         self._draw()
+
+    def _show_outcome(self, outcome: Any) -> None:
+        """Bring what the learning brought to the front, once; the curves otherwise."""
+        text = "" if outcome is None else _as_table(outcome)
+        if text == self.table.text():
+            return
+        self.table.setText(text)
+        self.shown.setTabVisible(1, bool(text))
+        self.shown.setCurrentIndex(1 if text else 0)
 
     def show_status(self, status: Status) -> None:
         """Show how far the learning is."""
@@ -300,8 +327,7 @@ class LearningBox(QWidget):
         )
         self.picture.setPixmap(
             QPixmap.fromImage(image).scaled(
-                PICTURE_WIDTH,
-                HEIGHT,
+                *PICTURE_SIZE,
                 Qt.AspectRatioMode.KeepAspectRatio,
                 Qt.TransformationMode.SmoothTransformation,
             )
@@ -390,4 +416,6 @@ def _as_table(outcome: Any) -> str:
     head = "<tr><td></td><td>&nbsp;before</td><td>&nbsp;after</td></tr>"
     where = html.escape(f"On {outcome.frame} ({outcome.held_out}).")
     note = html.escape(outcome.note)
-    return f"<table>{head}{''.join(lines)}</table><p>{where} {note}</p>"
+    figures = f"<table>{head}{''.join(lines)}</table>"
+    beside = f"<td>&nbsp;&nbsp;</td><td>{where} {note}</td>"
+    return f"<table><tr><td>{figures}</td>{beside}</tr></table>"

@@ -23,6 +23,7 @@ _LEAST_PROMINENCE = 0.5
 _PLATEAU = 0.7
 _BINS_PER_NOISE = 3
 _MOST_BINS = 20_000
+_ENOUGH_VALUES = 400_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def background_level(image: NDArray[np.floating]) -> BackgroundLevel:
     values = image[np.isfinite(image)]
     if values.size == 0:
         return BackgroundLevel(0.0, 0.0)
-    low, high = (float(limit) for limit in np.percentile(values, _RANGE_PERCENT))
+    limits = np.percentile(_some_of(values), _RANGE_PERCENT)
+    low, high = (float(limit) for limit in limits)
     floor = 1e-6 * max(abs(low), abs(high))
     if high - low <= floor:
         return BackgroundLevel(float(np.median(values)), float(floor))
@@ -74,9 +76,18 @@ def background_level(image: NDArray[np.floating]) -> BackgroundLevel:
     gaps = faint[np.abs(faint).argmin()]
     if abs(gaps) < _NEAR_ZERO * (level - gaps):
         level = gaps
-    below = level - values[values < level]
+    some = _some_of(values)
+    below = level - some[some < level]
     noise = 2 * float(np.quantile(below, 0.3829)) if below.size else 0.0
     return BackgroundLevel(float(level), max(noise, float(floor)))
+
+
+def _some_of(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return values from all over a frame, enough for percentiles and quickly sorted.
+
+    Their number tells a deviation to 0.3 %.
+    """
+    return values[:: max(1, values.size // _ENOUGH_VALUES)]
 
 
 def _peaks(

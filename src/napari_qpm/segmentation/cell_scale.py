@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops
 
-__all__ = ["binned", "blob_response", "typical_diameter"]
+from napari_qpm.segmentation._level_kernels import block_means
+
+__all__ = ["blob_response", "typical_diameter"]
 
 _SMALLEST_SIGMA_PX = 1.5
 _LARGEST_SIGMA_SHARE = 1 / 6
@@ -65,8 +67,8 @@ def typical_diameter(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> flo
     """
     step = math.ceil(max(image.shape) / _LARGEST_SIDE_PX)
     if step > 1 and min(image.shape) >= step:
-        inside = binned(mask.astype(np.float32), step) >= 0.5
-        return float(step) * typical_diameter(binned(image, step), inside)
+        inside = block_means(mask, step) >= 0.5
+        return float(step) * typical_diameter(block_means(image, step), inside)
     sigmas = _scales(image.shape)
     blobs = _blobs(image, mask, sigmas)
     large = _large_cells(image, mask, blobs, _DIAMETER_PER_SIGMA * sigmas[-1])
@@ -142,17 +144,6 @@ def _contact(piece: NDArray[np.bool_]) -> int:
     return int(sum(side.sum() for side in sides))
 
 
-def binned(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Return the mean of blocks of `step` pixels; an incomplete last block is cut."""
-    rows, columns = (size // step for size in image.shape)
-    whole = image[: rows * step, : columns * step]
-    # Rows first: adding them up is many times faster than both axes at once.
-    added = whole.reshape(rows, step, columns * step).sum(axis=1, dtype=np.float32)
-    total = added.reshape(rows, columns, step).sum(axis=2, dtype=np.float32)
-    mean: NDArray[np.float32] = total / np.float32(step**2)
-    return mean
-
-
 def _scales(shape: tuple[int, ...]) -> NDArray[np.float64]:
     largest = max(min(shape) * _LARGEST_SIGMA_SHARE, 2 * _SMALLEST_SIGMA_PX)
     return np.geomspace(_SMALLEST_SIGMA_PX, largest, _N_SCALES)
@@ -170,8 +161,10 @@ def _blobs(
     for step in np.unique(steps):
         here = np.flatnonzero(steps == step)
         scales = sigmas[here[0] : here[-1] + 3] / step
-        share = binned(mask.astype(np.float32), step)
-        parts.append(_blobs_on(binned(image, step), share >= 0.5, scales, int(step)))
+        share = block_means(mask, step)
+        parts.append(
+            _blobs_on(block_means(image, step), share >= 0.5, scales, int(step))
+        )
     return _Blobs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_qpm.segmentation.watershed_engine import flood
+from napari_qpm.segmentation._hills import part_hills
 
 __all__ = ["part_cells"]
 
@@ -46,12 +46,12 @@ def part_cells(
         return labels
     landscape = _landscape(answers, mask)
     least = LEAST_AREA_PX if least_area_px is None else least_area_px
-    labels = flood(landscape, mask, separation, least)
+    labels = part_hills(landscape, mask, separation, least)
     areas = np.bincount(labels.ravel())[1:]
     if least_area_px is None and areas.size:
         least = SMALL * float(np.median(areas))
         if least > LEAST_AREA_PX and (areas < least).any():
-            labels = flood(landscape, mask, separation, least)
+            labels = part_hills(landscape, mask, separation, least)
     return _without_small(labels, least)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_qpm.acquisition import PhaseMap
-from napari_qpm.segmentation.cell_scale import binned
+from napari_qpm.segmentation._level_kernels import block_means
 from napari_qpm.segmentation.watershed_engine import cell_diameter_px
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def images_on_grid(images: NDArray[np.float32], step: int) -> NDArray[np.float32
     """Return images ``(C, Y, X)``, blocks of pixels averaged; edges are continued."""
     if step == 1:
         return images
-    return np.stack([binned(image, step) for image in _padded(images, step)])
+    return np.stack([block_means(image, step) for image in _padded(images, step)])
 
 
 def values_on_grid(values: NDArray[Any], step: int) -> NDArray[Any]:

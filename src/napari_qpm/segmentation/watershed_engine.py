@@ -12,20 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import ndimage
-from skimage.segmentation import relabel_sequential, watershed
 
 from napari_qpm.acquisition import PhaseMap
 from napari_qpm.jobs import CancelToken
 from napari_qpm.parameters import Parameters
-from napari_qpm.segmentation._summits import find_summits
+from napari_qpm.segmentation._hills import part_hills
+from napari_qpm.segmentation._level_kernels import block_means, kept_pieces, piece_areas
 from napari_qpm.segmentation.background_level import background_level
 from napari_qpm.segmentation.cell_scale import (
-    binned,
     blob_response,
     typical_diameter,
 )
 
-__all__ = ["WatershedEngine", "WatershedParameters", "cell_diameter_px", "flood"]
+__all__ = ["WatershedEngine", "WatershedParameters", "cell_diameter_px"]
 
 _UNIT_HINT = "In um when the pixel size is known, else in pixels."
 _SMOOTHING_PX = 1.3
@@ -201,7 +200,7 @@ class WatershedEngine:
                 root, mask, diameter, chosen.separation, least_area, step
             )
         landscape = _landscape(root, mask, diameter)
-        return flood(landscape, mask, chosen.separation, least_area)
+        return part_hills(landscape, mask, chosen.separation, least_area)
 
     def _foreground(self, phase: NDArray[np.float32], pixel_um: float) -> _Foreground:
         chosen = self.parameters
@@ -260,27 +259,25 @@ def _hysteresis(
     kept = np.zeros(n_pieces + 1, bool)
     kept[pieces[(height > peak) & valid]] = True
     kept[0] = False
-    mask: NDArray[np.bool_] = kept[pieces]
-    return mask
+    return kept_pieces(pieces, kept)
 
 
 def _without_small(mask: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
-    pieces, _ = ndimage.label(mask)
-    kept = np.bincount(pieces.ravel()) >= least_area
+    pieces, n_pieces = ndimage.label(mask)
+    kept = piece_areas(pieces, n_pieces) >= least_area
     kept[0] = False
-    large: NDArray[np.bool_] = kept[pieces]
-    return large
+    return kept_pieces(pieces, kept)
 
 
 def _without_holes(mask: NDArray[np.bool_], largest_hole: float) -> NDArray[np.bool_]:
     """Fill holes up to an area; what reaches the border is no hole."""
     gaps, n_gaps = ndimage.label(~mask)
-    filled = np.bincount(gaps.ravel(), minlength=n_gaps + 1) <= largest_hole
+    filled = piece_areas(gaps, n_gaps) <= largest_hole
     border = np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]])
     filled[border] = False
-    filled[0] = False
-    closed: NDArray[np.bool_] = mask | filled[gaps]
-    return closed
+    # Number 0 is the mask itself.
+    filled[0] = True
+    return kept_pieces(gaps, filled)
 
 
 def _part_coarsely(
@@ -297,12 +294,12 @@ def _part_coarsely(
         (0, n * step - size)
         for n, size in zip((rows, columns), mask.shape, strict=True)
     ]
-    share = binned(np.pad(mask.astype(np.float32), after), step)
-    hills = binned(np.pad(root, after, mode="edge"), step)
+    share = block_means(np.pad(mask, after), step)
+    hills = block_means(np.pad(root, after, mode="edge"), step)
     landscape = _landscape(hills, share >= 0.5, diameter / step)
     # Every block that holds a pixel of the mask, so that none is left without label
     # and no label without pixel.
-    labels = flood(landscape, share > 0, separation, least_area / step**2)
+    labels = part_hills(landscape, share > 0, separation, least_area / step**2)
     fine = labels.repeat(step, axis=0).repeat(step, axis=1)
     parted: NDArray[np.int32] = fine[: mask.shape[0], : mask.shape[1]] * mask
     return parted
@@ -321,20 +318,3 @@ def _landscape(
         diameter / 2
     )
     return np.asarray(landscape, dtype=np.float32)
-
-
-def flood(
-    landscape: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    separation: float,
-    least_area: float,
-) -> NDArray[np.int32]:
-    """Return watershed labels; basins below the least area join their neighbours."""
-    markers = find_summits(landscape, mask, separation)
-    labels = watershed(-landscape, markers, mask=mask)
-    small = np.bincount(labels.ravel(), minlength=markers.max() + 1) < least_area
-    if small[1:].any():
-        markers[small[markers]] = 0
-        labels = watershed(-landscape, markers, mask=mask)
-    consecutive: NDArray[np.int32] = relabel_sequential(labels)[0].astype(np.int32)
-    return consecutive

@@ -90,7 +90,8 @@ class Preview:
             self._make, PHASE_SETTLE_S, "qpm preview", is_eager=True
         )
         self._cells = NewestFirst(self._make, CELLS_SETTLE_S, "qpm preview cells")
-        workflow.viewer.dims.events.current_step.connect(self._on_slider)
+        # Before napari slices, so that the making goes on meanwhile.
+        workflow.viewer.dims.events.point.connect(self._on_slider, position="first")
         workflow.viewer.layers.events.removed.connect(self._on_layer_removed)
         workflow.changed.connect(self.update)
         workflow.settings_changed.connect(self._on_settings)
@@ -104,7 +105,7 @@ class Preview:
         self._phases.close()
         self._cells.close()
         viewer = self._workflow.viewer
-        viewer.dims.events.current_step.disconnect(self._on_slider)
+        viewer.dims.events.point.disconnect(self._on_slider)
         viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._workflow.changed.disconnect(self.update)
         self._workflow.settings_changed.disconnect(self._on_settings)

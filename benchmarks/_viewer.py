@@ -20,7 +20,7 @@ os.environ.setdefault(
 import napari
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_qpm.acquisition import Acquisition
@@ -48,6 +48,7 @@ __all__ = [
 N_FRAMES = 1000
 N_DISTINCT = 3
 LIMIT_S = 60.0
+POLL_MS = 5
 
 
 class RepeatedFrames:
@@ -112,13 +113,9 @@ class Arrivals:
 
     def wait(self, kind: Kind) -> float:
         """Return when a picture of this kind was drawn."""
-        deadline = time.perf_counter() + LIMIT_S
-        while kind not in self._at:
-            if time.perf_counter() > deadline:
-                sys.exit(f"No {kind.value} came within {LIMIT_S:.0f} s.")
-            QApplication.processEvents()
-            time.sleep(0.0005)
-        QApplication.processEvents()
+        wait_until(lambda: kind in self._at)
+        if kind not in self._at:
+            sys.exit(f"No {kind.value} came within {LIMIT_S:.0f} s.")
         return time.perf_counter()
 
 
@@ -165,20 +162,23 @@ def wait_for_rest(dock: QPMDock) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Let Qt work until a condition holds, or the limit has passed."""
+    """Let Qt work until a condition holds, or the limit has passed.
+
+    Qt sleeps between events, as in an application: a loop that polls would take from
+    the other threads what it measures.
+    """
     deadline = time.perf_counter() + LIMIT_S
+    ticks = QTimer()
+    ticks.start(POLL_MS)
     while not condition() and time.perf_counter() < deadline:
-        QApplication.processEvents()
-        time.sleep(0.0005)
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
     QApplication.processEvents()
 
 
 def spin(seconds: float) -> None:
     """Let Qt work for a while."""
     deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline:
-        QApplication.processEvents()
-        time.sleep(0.0005)
+    wait_until(lambda: time.perf_counter() >= deadline)
 
 
 def close(viewer: napari.Viewer) -> None:

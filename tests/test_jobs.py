@@ -315,3 +315,12 @@ def test_result_of_a_child_that_ended_early_is_kept_if_asked(monkeypatch):
     token = CancelToken()
     with pytest.raises(JobCancelled):
         run_command(["adapt"])(token, lambda progress: token.cancel())
+
+
+def test_a_pause_ends_when_the_work_is_cancelled():
+    token = CancelToken()
+    token.pause(0.001)
+    threading.Timer(0.02, token.cancel).start()
+
+    with pytest.raises(JobCancelled):
+        token.pause(60)

@@ -125,6 +125,11 @@ class CancelToken:
         if self._event.is_set():
             raise JobCancelled("The job was cancelled.")
 
+    def pause(self, seconds: float) -> None:
+        """Wait this long; raise `JobCancelled` as soon as `cancel` is called."""
+        self._event.wait(seconds)
+        self.raise_if_cancelled()
+
 
 ReportProgress = Callable[[Progress], None]
 

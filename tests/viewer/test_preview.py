@@ -316,6 +316,20 @@ def test_slicing_never_computes(opened, viewer, preview, mailbox, monkeypatch):
     assert here not in made_on
 
 
+def test_a_frame_is_asked_for_while_napari_slices_it(opened, viewer, preview, mailbox):
+    go_to(viewer, 2)
+    settle(preview, mailbox)
+    asked = []
+    preview._phases.ask = lambda request: asked.append(request.t)
+
+    preview.layers.layer(Kind.PHASE).data[5]
+    assert asked == [], "the slider rests at frame 2"
+    preview._on_slider = lambda: None
+    go_to(viewer, 5)
+
+    assert asked == [5]
+
+
 def test_errors_of_ours_keep_their_words(opened, viewer, preview, mailbox, monkeypatch):
     def fail(*_, **__):
         raise QPMError("The lamp was off.")

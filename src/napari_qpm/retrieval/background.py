@@ -6,6 +6,7 @@ polynomials of total degree n, so a least-squares fit in that space *is* the Zer
 fit; the Legendre products only condition it better.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -155,7 +156,16 @@ class BackgroundFit:
 
 def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Return the first `count` Legendre polynomials at `x`, ``(count, len(x))``."""
-    return np.asarray(np.polynomial.legendre.legvander(x, count - 1).T, np.float64)
+    return _legendre(np.asarray(x, np.float64).tobytes(), count)
+
+
+@functools.lru_cache(maxsize=128)
+def _legendre(places: bytes, count: int) -> NDArray[np.float64]:
+    """Return polynomials at places that all frames of a recording share; read-only."""
+    x = np.frombuffer(places, np.float64)
+    values = np.asarray(np.polynomial.legendre.legvander(x, count - 1).T, np.float64)
+    values.flags.writeable = False
+    return values
 
 
 @dataclass(frozen=True)

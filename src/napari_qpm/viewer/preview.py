@@ -35,6 +35,7 @@ __all__ = ["Preview"]
 PHASE_SETTLE_S = 0.02
 CELLS_SETTLE_S = 0.12
 """Cells cost ten times as much as phase, so they wait until the slider rests."""
+DRAWING_S = 0.03
 FRAMES_AHEAD = 2
 FOLLOWED = (Kind.PHASE, Kind.CELLS)
 
@@ -75,14 +76,14 @@ class Preview:
     ):
         self._workflow, self._post, self._before = workflow, post, before
         self.cache = FrameCache()
-        self.layers = PreviewLayers(workflow.viewer, self.cache)
+        self.layers = PreviewLayers(workflow.viewer, self.cache, self._on_missing)
         self.note = ""
         self.frames_ahead = FRAMES_AHEAD
         self._extras: set[Kind] = set()
         self._is_following = True
         self._is_active = False
         self._is_closed = False
-        self._is_waiting = False
+        self._is_waiting = self._is_ready = False
         self._field: weakref.ref[FieldOfView] | None = None
         self._maker: FrameMaker | None = None
         self._t, self._direction = 0, 1
@@ -90,8 +91,8 @@ class Preview:
             self._make, PHASE_SETTLE_S, "qpm preview", is_eager=True
         )
         self._cells = NewestFirst(self._make, CELLS_SETTLE_S, "qpm preview cells")
-        # Before napari slices, so that the making goes on meanwhile.
-        workflow.viewer.dims.events.point.connect(self._on_slider, position="first")
+        # `current_step` comes later, when napari has told its own widgets.
+        workflow.viewer.dims.events.point.connect(self._on_slider)
         workflow.viewer.layers.events.removed.connect(self._on_layer_removed)
         workflow.changed.connect(self.update)
         workflow.settings_changed.connect(self._on_settings)
@@ -173,17 +174,27 @@ class Preview:
 
     # ------------------------------------------------------------ events
 
+    def _on_missing(self) -> None:
+        """Begin while napari still slices: half of what a move costs it is to come."""
+        if self._has_moved():
+            self._request()
+
     def _on_slider(self) -> None:
-        field = self._workflow.field
-        if field is None:
-            return
+        if self._has_moved():
+            self._request()
+        self._show_cached()
+
+    def _has_moved(self) -> bool:
+        """Take notice of the frame that the viewer shows now."""
+        if self._workflow.field is None:
+            return False
         t = self._workflow.current_frame()
         if t == self._t:
-            return
+            return False
         self._direction = 1 if t > self._t else -1
         self._t = t
         self._is_active = True
-        self._ask()
+        return True
 
     def _on_settings(self) -> None:
         """Show what a change does, also where there is no slider to move."""
@@ -233,10 +244,13 @@ class Preview:
     # ------------------------------------------------------------ making
 
     def _current_maker(self) -> FrameMaker | None:
-        """Return what makes pictures with the present settings."""
+        """Return what makes pictures with the present settings, and keep it."""
         workflow = self._workflow
         field = workflow.field
-        if field is None or not workflow.availability(StepName.RETRIEVE).is_ready:
+        self._is_ready = (
+            field is not None and workflow.availability(StepName.RETRIEVE).is_ready
+        )
+        if field is None or not self._is_ready:
             return None
         maker = FrameMaker(workflow.pipeline(), field.acquisition)
         known = self._maker
@@ -246,31 +260,43 @@ class Preview:
         return maker
 
     def _ask(self) -> None:
-        """Ask for what is wanted of the shown frame; the newest request counts."""
-        maker = self._current_maker()
+        """Look at the settings, and ask for what is wanted of the shown frame."""
+        self._current_maker()
+        self._request()
+        self._show_cached()
+
+    def _request(self) -> None:
+        """Ask for what is wanted with the settings as they were last looked at."""
         if self._is_closed or not (self._is_active or self._extras):
             return
+        maker = self._maker if self._is_ready else None
         self._is_waiting = maker is None
         if maker is None:
             # A job runs; asked again when it has ended.
             return
-        t = self._t
-        wanted = [
-            kind
-            for kind in FOLLOWED
-            if self._is_following and self._is_active and not self._is_covered(kind, t)
-        ]
-        first: list[Kind] = [kind for kind in wanted if kind is Kind.PHASE]
-        first += sorted(self._extras)
-        ahead = self._frames_ahead()
+        wanted, ahead = self._wanted(), self._frames_ahead()
+        first = tuple(kind for kind in wanted if kind is not Kind.CELLS)
         if first:
-            self._phases.ask(_Request(maker, t, tuple(first), ahead))
+            self._phases.ask(_Request(maker, self._t, first, ahead))
         if Kind.CELLS in wanted:
-            self._cells.ask(_Request(maker, t, (Kind.CELLS,), ahead[:1]))
-        field = self._workflow.field
-        if field is not None:
-            # Frames that wait in the cache are shown by napari's own slicing.
-            self.layers.show_cached(field, maker, tuple(first) + tuple(wanted), t)
+            self._cells.ask(_Request(maker, self._t, (Kind.CELLS,), ahead[:1]))
+
+    def _show_cached(self) -> None:
+        """Show at once what was made before with other settings in between.
+
+        Frames that wait in the cache are else shown by napari's own slicing.
+        """
+        field, maker = self._workflow.field, self._maker
+        if field is not None and maker is not None and self._is_ready:
+            self.layers.show_cached(field, maker, self._wanted(), self._t)
+
+    def _wanted(self) -> list[Kind]:
+        """Return what is to be seen of the shown frame, and no result shows already."""
+        is_live = self._is_following and self._is_active
+        followed = [
+            kind for kind in FOLLOWED if is_live and not self._is_covered(kind, self._t)
+        ]
+        return [*followed, *sorted(self._extras)]
 
     def _frames_ahead(self) -> tuple[int, ...]:
         field = self._workflow.field
@@ -319,7 +345,12 @@ class Preview:
         """Make pictures; runs on one of the two threads."""
         if self._before is not None:
             self._before(token, _ignore)
-        for t in (request.t, *request.ahead):
+        for kind in request.kinds:
+            self._make_one(request, kind, request.t, token)
+        if request.ahead:
+            # Drawing what has just been made needs the processors as well.
+            token.pause(DRAWING_S)
+        for t in request.ahead:
             for kind in request.kinds:
                 self._make_one(request, kind, t, token)
 

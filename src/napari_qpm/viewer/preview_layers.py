@@ -6,7 +6,7 @@ its contrast over time, and only wrapped phase has a cyclic colormap.
 
 import math
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,17 @@ class PreviewLayers:
         Their viewer.
     cache
         Where their frames come from.
+    on_missing
+        Called while napari slices a frame that is not there.
     """
 
-    def __init__(self, viewer: "ViewerModel", cache: FrameCache):
-        self._viewer, self._cache = viewer, cache
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        cache: FrameCache,
+        on_missing: Callable[[], None] = lambda: None,
+    ):
+        self._viewer, self._cache, self._on_missing = viewer, cache, on_missing
         self._layers: dict[Kind, weakref.ref[Layer]] = {}
         self._keys: dict[Kind, str] = {}
 
@@ -103,12 +110,11 @@ class PreviewLayers:
         if layer is not None and self._keys.get(kind) == key:
             layer.refresh(thumbnail=False, extent=False)
             return
-        cache = self._cache
         shape = (field.acquisition.n_frames, *picture.shape)
         view = FrameView(
             shape,
             picture.dtype,
-            lambda number: cache.get((key, number)),
+            lambda number: self._read(key, number),
             0 if kind in (Kind.CELLS, Kind.EMPTY) else np.nan,
         )
         self._keys[kind] = key
@@ -122,6 +128,13 @@ class PreviewLayers:
         layer.scale, layer.translate = placed["scale"], placed["translate"]
         if kind is not Kind.CELLS:
             layer.contrast_limits = self._limits(field, kind, picture)
+
+    def _read(self, key: str, t: int) -> Any:
+        """Return a frame, or `None` and tell that it is wanted."""
+        picture = self._cache.get((key, t))
+        if picture is None:
+            self._on_missing()
+        return picture
 
     def show_cached(
         self, field: FieldOfView, maker: FrameMaker, kinds: Iterable[Kind], t: int

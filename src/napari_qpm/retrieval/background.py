@@ -15,6 +15,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from napari_qpm.retrieval._fit_kernels import low_field, robust_fit
 from napari_qpm.retrieval.engine import Background
 
 __all__ = [
@@ -163,7 +164,7 @@ def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 def _legendre(places: bytes, count: int) -> NDArray[np.float64]:
     """Return polynomials at places that all frames of a recording share; read-only."""
     x = np.frombuffer(places, np.float64)
-    values = np.asarray(np.polynomial.legendre.legvander(x, count - 1).T, np.float64)
+    values = np.ascontiguousarray(np.polynomial.legendre.legvander(x, count - 1).T)
     values.flags.writeable = False
     return values
 
@@ -402,11 +403,19 @@ def background_mode(values: NDArray[np.floating]) -> tuple[float, float]:
         return float(np.median(ordered)), 0.0
     widths = ordered[count - 1 :] - ordered[: ordered.size - count + 1]
     start = int(np.argmin(widths))
-    level = float(np.median(ordered[start : start + count]))
-    below = ordered[ordered <= level]
+    level = _sorted_quantile(ordered[start : start + count], 0.5)
+    below = ordered[: np.searchsorted(ordered, level, side="right")]
     # The lower half is free of cells: 68 % of it lies within one sigma of the peak.
-    noise = level - float(np.quantile(below, 0.3173)) if below.size > 10 else 0.0
+    noise = level - _sorted_quantile(below, 0.3173) if below.size > 10 else 0.0
     return level, max(noise, float(widths[start]) * 0.5)
+
+
+def _sorted_quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Return a quantile of sorted values, which NumPy would sort anew."""
+    place = share * (ordered.size - 1)
+    low = int(place)
+    high = min(low + 1, ordered.size - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))
 
 
 def robust_deviation(values: NDArray[np.floating]) -> float:
@@ -421,13 +430,10 @@ def empty_pixels(
     height = np.nan_to_num(residual)
     noise = max(noise, LEAST_NOISE)
     for sigmas, grow in ((2.5, 2), (2.5, 1), (3.0, 0)):
-        objects = scipy.ndimage.binary_opening(height > sigmas * noise)
-        if grow:
-            objects = scipy.ndimage.binary_dilation(objects, iterations=grow)
-        mask = finite & ~objects & (height < 4 * noise)
+        mask = low_field(height, finite, sigmas * noise, 4 * noise, grow)
         if mask.sum() >= MIN_BACKGROUND_SHARE * finite.sum():
-            return np.asarray(mask)
-    return np.asarray(mask)
+            return mask
+    return mask
 
 
 def _fit_terms(
@@ -440,25 +446,14 @@ def _fit_terms(
     """Return coefficients and condition of a Tukey-weighted fit on the mask."""
     if mask.sum() < 3 * len(terms):
         return None
-    py = legendre(coarse.y, max(i for i, _ in terms) + 1)
-    px = legendre(coarse.x, max(j for _, j in terms) + 1)
-    gram = normal_equations(py, px, mask.astype(np.float64), coarse.values)[0]
-    used = terms
-    while True:
-        condition = float(np.sqrt(np.linalg.cond(select_terms(gram, used))))
-        if condition <= MAX_CONDITION or len(used) == 1:
-            break
-        highest = max(sum(term) for term in used)
-        used = tuple(term for term in used if sum(term) < highest)
-    deviation = residual
-    coefficients = np.zeros((len(py), len(px)))
-    for _ in range(3):
-        weight = np.where(mask, _tukey(deviation, noise), 0)
-        gram, moment = normal_equations(py, px, weight, coarse.values)
-        coefficients = _solve(gram, moment, used)
-        deviation = coarse.values - coarse.surface(coefficients)
-        noise = 1.4826 * float(np.median(np.abs(deviation[mask])))
-    return coefficients, condition
+    orders = np.array(terms)
+    rows, columns = (
+        legendre(axis, highest + 1)
+        for axis, highest in zip((coarse.y, coarse.x), orders.max(axis=0), strict=True)
+    )
+    return robust_fit(
+        rows, columns, orders, coarse.values, mask, residual, noise, MAX_CONDITION
+    )
 
 
 def normal_equations(

@@ -31,7 +31,7 @@ def test_rows_that_cannot_run_say_why_and_the_classical_ones_run(evaluator):
     assert list(rows)[:3] == ["model", "watershed", "otsu"]
     assert not rows["model"].was_run
     assert "no such model" in rows["model"].source
-    assert "no angles" in rows["a2780-model"].source
+    assert "QPM_SHARED_DATA" in rows["a2780-watershed"].source
     comparisons = {"five-channel", "angles-only", "concat", "gate", "without-45"}
     assert comparisons < set(rows)
     assert "not run" in rows["concat"].source

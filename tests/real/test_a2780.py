@@ -14,6 +14,7 @@ from napari_qpm.acquisition import (
     PhaseMap,
     PhaseUnit,
 )
+from napari_qpm.evaluation.cell_set import real_field, recorded_field
 from napari_qpm.measurement import measure
 from napari_qpm.segmentation import segment
 from napari_qpm.segmentation.scores import average_precision, dice
@@ -68,3 +69,14 @@ def test_every_cell_gets_a_mass_with_an_error(phase_map, labels):
     # Mammalian cells hold some hundred pg.
     assert 50 < table["dry_mass_pg"].median() < 800
     assert "opd_sum_um3" in table.attrs["missing"]
+
+
+def test_a_simulated_camera_gives_the_real_cells_angles(fields, shared_data):
+    folder = shared_data / "qpi-a2780-masks"
+    found = recorded_field(folder, "img_008")
+    measured = real_field(folder, "img_008")
+
+    assert found.phase_map.acquisition.modality == "polarization"
+    assert np.array_equal(found.labels, measured.labels)
+    phase, mass = found.phase_map.read(0), measured.phase_map.read(0)
+    assert np.corrcoef(phase.ravel(), mass.ravel())[0, 1] > 0.95

@@ -89,7 +89,6 @@ def keep_baseline(baseline: Baseline, path: Path = STORED) -> None:
     OutputError
         The file cannot be written.
     """
-    rows = [one for one in read_baselines(path) if one.key != baseline.key]
-    rows.append(baseline)
-    values = {ROWS: [dataclasses.asdict(one) for one in rows]}
+    rows = {one.key: one for one in read_baselines(path)} | {baseline.key: baseline}
+    values = {ROWS: [dataclasses.asdict(one) for one in rows.values()]}
     write_atomically(path, f"{json.dumps(values, indent=1)}\n".encode())

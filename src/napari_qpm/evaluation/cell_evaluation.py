@@ -89,7 +89,7 @@ class CellEvaluator:
     def run(self, limit: int | None, rows: Sequence[str] | None) -> Evaluation:
         """Return the rows of the first fields of the set."""
         fields = self._fields(min(limit or N_FIELDS, N_FIELDS))
-        real = real_fields(_data_folder()) if self._sees_phase_only else []
+        real = real_fields(_data_folder(), has_angles=not self._sees_phase_only)
         candidates = self._candidates()
         on_real = [self._on_real(one, len(real)) for one in candidates]
         stored = {one.key: one for one in self.baselines if one.key != self.name}
@@ -143,8 +143,8 @@ class CellEvaluator:
         """Return the same method for the measured images."""
         key, name = f"{REAL}{one.key}", f"{one.name}, real A2780 cells"
         if not self._sees_phase_only:
-            reason = f"{NOT_RUN}: these images have no angles"
-            return _Candidate(key, name, None, reason)
+            # The images are phase; only a simulated camera makes angles of them.
+            name += " recorded anew"
         if not n:
             reason = f"{NOT_RUN}: set {DATA_VARIABLE} to where {A2780_FOLDER} lies"
             return _Candidate(key, name, None, reason)

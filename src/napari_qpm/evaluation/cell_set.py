@@ -27,7 +27,15 @@ from napari_qpm.training.cell_maps import (
 )
 from napari_qpm.training.phase_objects import DIAMETER_UM
 
-__all__ = ["N_FIELDS", "SEED", "SHAPE", "CellField", "make_field", "real_field"]
+__all__ = [
+    "N_FIELDS",
+    "SEED",
+    "SHAPE",
+    "CellField",
+    "make_field",
+    "real_field",
+    "real_fields",
+]
 
 SEED = 20_261_129
 """Of the set. Trainings count their seeds from 0."""
@@ -98,11 +106,25 @@ def _draw_field(
             blur_um=max(0.3, 0.7 * pixel_um),
         )
         phase = cells.phase(WAVELENGTH_NM)
-        counts = _record(phase, cells.amplitude, dice)
+        name = f"held-out field {number}"
+        found = _recorded(phase, cells.amplitude, pixel_um, name, dice)
+    labels = living_labels(cells)[0].numpy().astype(np.int32)
+    error = np.abs(found.read(0) - phase[0].numpy())
+    return CellField(name, kind.value, found, labels), error
+
+
+def _recorded(
+    phase: torch.Tensor,
+    amplitude: torch.Tensor,
+    pixel_um: float,
+    name: str,
+    dice: np.random.Generator,
+) -> PhaseMap:
+    """Return what four steps retrieve from a camera's raw frame of ``(1, Y, X)``."""
     recording = Acquisition.from_array(
-        counts,
+        _record(phase, amplitude, dice),
         "polarization",
-        name=f"held-out field {number}",
+        name=name,
         wavelength_nm=WAVELENGTH_NM,
         pixel_size_um=pixel_um,
         polarization_layout=LAYOUT,
@@ -113,10 +135,7 @@ def _draw_field(
     engine = make_phase_engine("four-step")
     token = CancelToken()
     resolved = engine.resolve(recording, token)
-    found = engine.retrieve(resolved.read(0)[None], resolved, token)
-    labels = living_labels(cells)[0].numpy().astype(np.int32)
-    error = np.abs(found.read(0) - phase[0].numpy())
-    return CellField(recording.name, kind.value, found, labels), error
+    return engine.retrieve(resolved.read(0)[None], resolved, token)
 
 
 def _record(
@@ -175,8 +194,29 @@ def real_field(folder: Path, name: str) -> CellField:
     return CellField(name, "A2780", phase_map, measured.labels.numpy())
 
 
-def real_fields(data: Path | None) -> list[CellField]:
-    """Return the test images of the A2780 set; none where the set is not at hand."""
+@functools.lru_cache(maxsize=8)
+def recorded_field(folder: Path, name: str) -> CellField:
+    """Return a measured field as a simulated polarization camera would record it."""
+    measured = read_map(
+        folder / f"{name}.tif",
+        folder / f"{name}.png",
+        unit=A2780_UNIT,
+        pixel_um=A2780_PIXEL_UM,
+        has_instances=False,
+    )
+    dice = np.random.default_rng([SEED, A2780_TEST.index(name)])
+    phase = 2 * np.pi * 1e3 / WAVELENGTH_NM * measured.opd_um[None]
+    with one_thread():
+        found = _recorded(phase, torch.ones_like(phase), A2780_PIXEL_UM, name, dice)
+    return CellField(name, "A2780", found, measured.labels.numpy())
+
+
+def real_fields(data: Path | None, *, has_angles: bool = False) -> list[CellField]:
+    """Return the test images of the A2780 set; none where the set is not at hand.
+
+    They are phase; `has_angles` records them by a simulated camera first.
+    """
     if data is None or not (data / f"{A2780_TEST[0]}.tif").is_file():
         return []
-    return [real_field(data, name) for name in A2780_TEST]
+    make = recorded_field if has_angles else real_field
+    return [make(data, name) for name in A2780_TEST]

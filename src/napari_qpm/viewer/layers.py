@@ -134,6 +134,9 @@ def recording_layer(acquisition: Acquisition) -> LayerTuple:
         "rgb": False,
         "colormap": "gray",
         "metadata": recording_metadata(acquisition),
+        # napari would keep every frame that was seen, up to a quarter of the memory;
+        # the system keeps files that were read as long as there is room.
+        "cache": False,
     }
     return data, keywords, "image"
 

@@ -31,7 +31,8 @@ def low_field(
     objects = _grown(_shrunk(height > object_height))
     for _ in range(n_grow):
         objects = _grown(objects)
-    return finite & ~objects & (height < highest)
+    low: NDArray[np.bool_] = finite & ~objects & (height < highest)
+    return low
 
 
 @_kernel

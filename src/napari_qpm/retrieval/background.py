@@ -164,7 +164,9 @@ def legendre(x: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 def _legendre(places: bytes, count: int) -> NDArray[np.float64]:
     """Return polynomials at places that all frames of a recording share; read-only."""
     x = np.frombuffer(places, np.float64)
-    values = np.ascontiguousarray(np.polynomial.legendre.legvander(x, count - 1).T)
+    values: NDArray[np.float64] = np.ascontiguousarray(
+        np.polynomial.legendre.legvander(x, count - 1).T, np.float64
+    )
     values.flags.writeable = False
     return values
 
@@ -430,7 +432,9 @@ def empty_pixels(
     height = np.nan_to_num(residual)
     noise = max(noise, LEAST_NOISE)
     for sigmas, grow in ((2.5, 2), (2.5, 1), (3.0, 0)):
-        mask = low_field(height, finite, sigmas * noise, 4 * noise, grow)
+        mask: NDArray[np.bool_] = low_field(
+            height, finite, sigmas * noise, 4 * noise, grow
+        )
         if mask.sum() >= MIN_BACKGROUND_SHARE * finite.sum():
             return mask
     return mask
@@ -451,9 +455,10 @@ def _fit_terms(
         legendre(axis, highest + 1)
         for axis, highest in zip((coarse.y, coarse.x), orders.max(axis=0), strict=True)
     )
-    return robust_fit(
+    solved: tuple[NDArray[np.float64], float] = robust_fit(
         rows, columns, orders, coarse.values, mask, residual, noise, MAX_CONDITION
     )
+    return solved
 
 
 def normal_equations(

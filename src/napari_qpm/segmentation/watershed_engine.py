@@ -259,14 +259,16 @@ def _hysteresis(
     kept = np.zeros(n_pieces + 1, bool)
     kept[pieces[(height > peak) & valid]] = True
     kept[0] = False
-    return kept_pieces(pieces, kept)
+    mask: NDArray[np.bool_] = kept_pieces(pieces, kept)
+    return mask
 
 
 def _without_small(mask: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
     pieces, n_pieces = ndimage.label(mask)
     kept = piece_areas(pieces, n_pieces) >= least_area
     kept[0] = False
-    return kept_pieces(pieces, kept)
+    large: NDArray[np.bool_] = kept_pieces(pieces, kept)
+    return large
 
 
 def _without_holes(mask: NDArray[np.bool_], largest_hole: float) -> NDArray[np.bool_]:
@@ -277,7 +279,8 @@ def _without_holes(mask: NDArray[np.bool_], largest_hole: float) -> NDArray[np.b
     filled[border] = False
     # Number 0 is the mask itself.
     filled[0] = True
-    return kept_pieces(gaps, filled)
+    closed: NDArray[np.bool_] = kept_pieces(gaps, filled)
+    return closed
 
 
 def _part_coarsely(

@@ -144,8 +144,8 @@ class FineTuning:
 
 
 def is_better(before: CellScores, after: CellScores) -> bool:
-    """Return whether a model finds cells clearly better than another one."""
-    return after.mean >= before.mean + LEAST_GAIN
+    """Return whether a model is clearly better: closer outlines alone are not enough."""
+    return after.mean >= before.mean + LEAST_GAIN and after.ap50 >= before.ap50
 
 
 def judge_cells(

@@ -144,7 +144,7 @@ class FineTuning:
 
 
 def is_better(before: CellScores, after: CellScores) -> bool:
-    """Return whether a model is clearly better: closer outlines alone are not enough."""
+    """Return whether a model is clearly better, by more than closer outlines."""
     return after.mean >= before.mean + LEAST_GAIN and after.ap50 >= before.ap50
 
 

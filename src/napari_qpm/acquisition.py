@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import dask.array as da
 
 __all__ = [
+    "HOLDS_CELLS",
+    "REFERENCE_STEP",
+    "RELATIVE",
     "Acquisition",
     "ArraySource",
     "FrameSource",
@@ -41,6 +44,13 @@ __all__ = [
     "PhaseUnit",
     "ReferenceWave",
 ]
+
+REFERENCE_STEP = "reference"
+"""Name of the step of a history that says which reference was taken."""
+HOLDS_CELLS = "holds_cells"
+"""Key of that step: whether a median over time was seen to hold cells."""
+RELATIVE = "dry_mass_is_relative"
+"""Column, and key of a frame's notes: whether the zero of a frame is a guess."""
 
 
 class Modality(StrEnum):
@@ -226,6 +236,13 @@ class Acquisition:
     def is_mosaic(self) -> bool:
         """Whether frames are raw polarization mosaics."""
         return self.modality is Modality.POLARIZATION and self.shape[1] == 1
+
+    @property
+    def has_empty_reference(self) -> bool:
+        """Whether it has a reference, and that was not seen to hold cells."""
+        taken = [step for step in self.history if step.name == REFERENCE_STEP]
+        holds_cells = bool(taken) and taken[-1].parameters.get(HOLDS_CELLS, False)
+        return self.reference is not None and not holds_cells
 
     @property
     def saturation_level(self) -> int | None:

@@ -278,9 +278,9 @@ def has_frame_model(acquisition: Acquisition, phase_map: PhaseMap) -> bool:
 
 def _is_refocused(phase_map: PhaseMap) -> bool:
     """Return whether the phase is that of another plane than the camera's."""
-    if any("focus_um" in notes for notes in phase_map.frame_notes):
-        return True
     steps = [step.parameters for step in phase_map.history if step.name == "retrieve"]
+    if not steps:
+        return any("focus_um" in notes for notes in phase_map.frame_notes)
     return any(
         step.get("refocus_um") or step.get("autofocus", "off") != "off"
         for step in steps

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import Acquisition, FrameSource, Modality
+from napari_qpm.acquisition import (
+    REFERENCE_STEP,
+    Acquisition,
+    FrameSource,
+    Modality,
+)
 from napari_qpm.errors import FileFormatError, LayoutError, UnknownNameError
 from napari_qpm.io.arranging import drop_opacity, is_grey
 from napari_qpm.io.field import GroupedSource
@@ -32,8 +37,6 @@ __all__ = [
     "with_reference",
 ]
 
-REFERENCE_STEP = "reference"
-"""Name of the step of a history that says which reference was taken."""
 _FROM_FILE, _FROM_ARRAY, _NONE = "file", "array", "none"
 _SAID = "The reference frame "
 _NUMBERS = "uif"

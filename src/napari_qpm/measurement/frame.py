@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import PhaseMap
+from napari_qpm.acquisition import RELATIVE, PhaseMap
 from napari_qpm.errors import LayoutError
 from napari_qpm.measurement.calibration import Calibration
 from napari_qpm.measurement.cells import Cells
@@ -22,9 +22,6 @@ __all__ = ["RELATIVE", "measure_frame"]
 
 Columns = dict[str, Any]
 
-RELATIVE = "dry_mass_is_relative"
-"""Column, and key of a frame's notes: false with a reference frame, true where too
-little was empty to find the background."""
 MIN_EMPTY_SHARE = 0.15
 """Share of a frame without cells below which its own background is not believed."""
 
@@ -87,7 +84,8 @@ def measure_frame(
     notes = notes or {}
     is_relative = notes.get(RELATIVE)
     if is_relative is None:
-        is_relative = phase_map.acquisition.reference is None and _is_crowded(cells)
+        has_reference = phase_map.acquisition.has_empty_reference
+        is_relative = not has_reference and _is_crowded(cells)
     columns[RELATIVE] = np.full(cells.count, is_relative)
     columns |= _texture_columns(phase, cells, calibration)
     columns |= focus_columns(phase_map, notes, cells)

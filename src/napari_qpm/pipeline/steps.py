@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from napari_qpm.acquisition import Acquisition, PhaseMap
 from napari_qpm.errors import ParameterError
 from napari_qpm.jobs import CancelToken, ReportProgress
-from napari_qpm.measurement import RELATIVE, MeasurementParameters, link, measure
+from napari_qpm.measurement import MeasurementParameters, link, measure
 from napari_qpm.pipeline.description import DEFAULT_SEGMENTATION, Pipeline
 from napari_qpm.provenance import Step
 from napari_qpm.retrieval import PhaseEngine, make_phase_engine, stabilise
-from napari_qpm.retrieval.background import MIN_BACKGROUND_SHARE
 from napari_qpm.retrieval.engines import default_engine
-from napari_qpm.retrieval.lazy import check_modality, lazy_phase, retrieval_step
+from napari_qpm.retrieval.lazy import lazy_phase, retrieval_step, settle, with_level
 from napari_qpm.segmentation import (
     SegmentationEngine,
     doubt,
@@ -67,17 +66,10 @@ class Retrieval:
         token = token or CancelToken()
         phase_map = self.engine.retrieve(raw[None], self.acquisition, token)
         return phase_map.replace(
-            frame_notes=tuple(map(self._with_level, phase_map.frame_notes))
+            frame_notes=tuple(
+                with_level(note, self.acquisition) for note in phase_map.frame_notes
+            )
         )
-
-    def _with_level(self, note: dict[str, Any]) -> dict[str, Any]:
-        """Return a frame's notes with whether its zero is a guess."""
-        share = note.get("background_share")
-        if self.acquisition.reference is not None:
-            return note | {RELATIVE: False}
-        if share is None or share >= MIN_BACKGROUND_SHARE:
-            return note
-        return note | {RELATIVE: True}
 
     def lazy(self, token: CancelToken | None = None) -> PhaseMap:
         """Return the phase of all frames, each computed when it is read."""
@@ -133,8 +125,7 @@ def retrieve_step(
     prepared = pipeline.prepare(acquisition)
     name = pipeline.retrieve.engine or default_engine(prepared)
     engine = make_phase_engine(name, **pipeline.retrieve.parameters)
-    resolved = engine.resolve(check_modality(engine, prepared), token or CancelToken())
-    return Retrieval(engine, resolved)
+    return Retrieval(engine, settle(engine, prepared, token or CancelToken()))
 
 
 def retrieve_series(

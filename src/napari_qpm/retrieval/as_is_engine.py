@@ -115,5 +115,7 @@ def _process(
             frame, parameters.background, parameters.background_order
         )
         frame = frame - fit.surface.evaluate(frame.shape)
-        note |= {"background_share": fit.share, "background_noise_rad": fit.noise}
+        note["background_share"] = fit.share
+        if unit is PhaseUnit.RADIANS:
+            note["background_noise_rad"] = fit.noise
     return frame, note

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_qpm.acquisition import Acquisition, PhaseMap
+from napari_qpm.acquisition import RELATIVE, Acquisition, PhaseMap
 from napari_qpm.errors import ModalityError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.provenance import Step
+from napari_qpm.retrieval.background import (
+    MAX_BACKGROUND_NOISE,
+    MIN_BACKGROUND_SHARE,
+)
 from napari_qpm.retrieval.engine import PhaseEngine
 from napari_qpm.retrieval.engines import default_engine, make_phase_engine
+from napari_qpm.retrieval.median_field import with_judged_median
 
-__all__ = ["lazy_phase", "retrieval_step", "retrieve"]
+__all__ = ["lazy_phase", "retrieval_step", "retrieve", "settle", "with_level"]
 
 COMPANIONS = ("wrapped", "amplitude", "quality", "standard_deviation")
 
@@ -42,7 +47,38 @@ def retrieve(
     """
     made = make_phase_engine(engine or default_engine(acquisition), **parameters)
     token = CancelToken()
-    return lazy_phase(made, check_modality(made, acquisition), token)
+    return lazy_phase(made, acquisition, token)
+
+
+def settle(
+    engine: PhaseEngine, acquisition: Acquisition, token: CancelToken
+) -> Acquisition:
+    """Return the acquisition with what an engine finds in a few of its frames.
+
+    Raises
+    ------
+    ModalityError
+        The engine takes another kind of recording.
+    """
+    resolved = engine.resolve(check_modality(engine, acquisition), token)
+    return with_judged_median(engine, resolved, token)
+
+
+def with_level(note: dict[str, Any], acquisition: Acquisition) -> dict[str, Any]:
+    """Return a frame's notes with whether its zero is a guess.
+
+    It is where too little of the frame looks empty, where what was taken for empty is
+    rougher than any empty field (a sheet of cells is), and where the reference holds
+    cells. Without a note, the cells decide when they are measured.
+    """
+    share = note.get("background_share", 1.0)
+    noise = note.get("background_noise_rad", 0.0)
+    holds_cells = (
+        acquisition.reference is not None and not acquisition.has_empty_reference
+    )
+    if holds_cells or share < MIN_BACKGROUND_SHARE or noise > MAX_BACKGROUND_NOISE:
+        return note | {RELATIVE: True}
+    return note | {RELATIVE: False} if acquisition.has_empty_reference else note
 
 
 def check_modality(engine: PhaseEngine, acquisition: Acquisition) -> Acquisition:
@@ -72,7 +108,7 @@ def lazy_phase(
     """
     import dask.array as da
 
-    resolved = engine.resolve(acquisition, token)
+    resolved = settle(engine, acquisition, token)
     cache = _FrameCache(engine, resolved, token)
     first = cache.frame(0)
     n_frames = resolved.n_frames
@@ -96,8 +132,7 @@ def lazy_phase(
         acquisition=resolved,
         grid_scale=first.grid_scale,
         unit=first.unit,
-        # Only these notes go on into tables; to know them a frame must be retrieved.
-        frame_notes=_LazyNotes(cache, n_frames) if _moves_focus(engine) else (),
+        frame_notes=_LazyNotes(cache, n_frames),
         history=(*resolved.history, retrieval_step(engine)),
         **companions,
     )
@@ -117,6 +152,7 @@ class _FrameCache:
         self._engine, self._acquisition = engine, acquisition
         self._token = token or CancelToken()
         self._frames: dict[int, PhaseMap] = {}
+        self._notes: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,11 +167,19 @@ class _FrameCache:
         self._token.raise_if_cancelled()
         frames = self._acquisition.read(t)[None]
         result = self._engine.retrieve(frames, self._acquisition, self._token)
+        note = result.frame_notes[0] if result.frame_notes else {}
         with self._lock:
+            self._notes[t] = with_level(note, self._acquisition)
             self._frames[t] = result
             while len(self._frames) > self.size:
                 del self._frames[next(iter(self._frames))]
         return result
+
+    def notes(self, t: int) -> dict[str, Any]:
+        """Return what was found in a frame; it is retrieved unless it once was."""
+        if t not in self._notes:
+            self.frame(t)
+        return self._notes[t]
 
 
 @dataclass(frozen=True)
@@ -150,10 +194,6 @@ class _FrameLoader:
         return np.asarray(getattr(frame, self.companion), np.float32)
 
 
-def _moves_focus(engine: PhaseEngine) -> bool:
-    return bool(getattr(engine.parameters, "moves_focus", False))
-
-
 class _LazyNotes(Sequence[dict[str, Any]]):
     """What was found in each frame, known when the frame has been read."""
 
@@ -166,5 +206,4 @@ class _LazyNotes(Sequence[dict[str, Any]]):
     def __getitem__(self, t: Any) -> Any:
         if isinstance(t, slice):
             return tuple(self[k] for k in range(self._n_frames)[t])
-        notes = self._cache.frame(range(self._n_frames)[t]).frame_notes
-        return notes[0] if notes else {}
+        return self._cache.notes(range(self._n_frames)[t])

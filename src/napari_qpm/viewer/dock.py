@@ -129,7 +129,7 @@ class QPMDock(DockedWidget):
         )
         self.steps = {step: StepBox(workflow, step) for step in StepName}
         self.preview = Preview(workflow, self._gui.post, warmup.wait_until_warm)
-        self.phase_tools = PhaseTools(workflow, self.preview)
+        self.phase_tools = PhaseTools(workflow, self.preview, self.references)
         self.learned = LearnedBox(LearnedPhase(workflow))
         self.cell_files = CellFiles(workflow)
         self.cell_files_box = CellFilesBox(self.cell_files)

@@ -15,9 +15,11 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_qpm.acquisition import RELATIVE
 from napari_qpm.viewer.frame_maker import Kind
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.preview_layers import SHOWN_KINDS, title_of
+from napari_qpm.viewer.references import References
 from napari_qpm.viewer.settings import StepName
 from napari_qpm.viewer.shortcuts import Act, tooltip
 from napari_qpm.viewer.sideband import Sideband
@@ -43,15 +45,20 @@ class PhaseTools(QWidget):
 
     Parameters
     ----------
-    workflow, preview
+    workflow, preview, references
         The view-models.
     """
 
     def __init__(
-        self, workflow: Workflow, preview: Preview, parent: QWidget | None = None
+        self,
+        workflow: Workflow,
+        preview: Preview,
+        references: References,
+        parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._workflow, self._preview = workflow, preview
+        self._references = references
         self.follow = QCheckBox("Follow the slider")
         self.follow.setObjectName("follow_slider")
         self.follow.setToolTip(
@@ -79,6 +86,14 @@ class PhaseTools(QWidget):
         self.note.setObjectName("preview_note")
         self.note.setWordWrap(True)
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.median = QPushButton("Try the median over time")
+        self.median.setObjectName("median_button")
+        self.median.setToolTip(
+            "<p>So little of this frame looks like empty field that its zero is a "
+            "guess, and dry mass relative. Where cells move and most places are empty "
+            "most of the time, the median over time is the empty field. The next "
+            "retrieval says whether it holds cells. Back: Reference, None.</p>"
+        )
         self.sideband = Sideband(workflow, preview)
         self.spectrum = SpectrumView(self.sideband, preview)
         self.fold = QCollapsible(
@@ -105,11 +120,13 @@ class PhaseTools(QWidget):
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.note)
+        layout.addWidget(self.median)
         layout.addWidget(self.fold)
         self.follow.toggled.connect(self._on_follow)
         self.keep.clicked.connect(self._on_keep)
         self.menu.triggered.connect(self._on_action)
         self.fold.toggled.connect(self._on_fold)
+        self.median.clicked.connect(references.take_median)
         preview.changed.connect(self.refresh)
         self.refresh()
 
@@ -138,10 +155,17 @@ class PhaseTools(QWidget):
             told = f"{told} All frames are kept in {folder.name}.".strip()
         self.note.setText(told)
         self.note.setVisible(bool(told))
+        self.median.setVisible(self._is_median_worth_a_try())
         has_sideband = self.sideband.is_available
         self.fold.setVisible(has_sideband)
         if has_sideband and self.fold.isExpanded():
             self.spectrum.refresh()
+
+    def _is_median_worth_a_try(self) -> bool:
+        """Return whether the zero of the shown frame is a guess without a reference."""
+        references = self._references
+        could = references.is_available and references.has_median
+        return could and not references.is_set and bool(self._notes().get(RELATIVE))
 
     def _notes(self) -> dict[str, object]:
         """Return what was found in the shown frame, previewed or retrieved."""

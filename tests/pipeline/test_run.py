@@ -382,3 +382,59 @@ def test_folder_of_somebody_else_is_never_touched(
         with pytest.raises(OutputError, match=r"phase\.ome\.zarr"):
             run_pipeline(Pipeline(), phase_recording(), tmp_path, overwrite=overwrite)
     assert (place / "precious.txt").read_text() == "do not delete"
+
+
+def two_cells_out_of_focus() -> Acquisition:
+    """Return a hologram of two cells, 5 um behind and 4 um before the plane."""
+    from napari_qpm.retrieval.propagator import Propagator
+
+    side, pixel_um, wavelength_um = 256, 0.1, 0.55
+    y, x = (np.mgrid[:side, :side] - side / 2) * pixel_um
+    phase = 1.5 * np.exp(-((x**2 + y**2) ** 2) / 4**4)
+    for row, column in ((0, 0), (2, -2), (-2, 1)):
+        phase += 0.5 * np.exp(-((x - column) ** 2 + (y - row) ** 2) / 0.5)
+    optics = Propagator((side, side), (pixel_um, pixel_um), wavelength_um, 1.337)
+    field = np.ones((side, side), complex)
+    for shift, distance_um in ((-50, 5.0), (60, -4.0)):
+        cell = np.exp(1j * np.roll(phase, shift, axis=1))
+        field += optics.at(optics.spectrum(cell), distance_um) - 1
+    rows, columns = np.mgrid[:side, :side]
+    carrier = np.exp(2j * np.pi * (0.24 * rows + 0.21 * columns))
+    return Acquisition.from_array(
+        1000 * np.abs(1 + 0.7 * field * carrier) ** 2,
+        "off-axis",
+        wavelength_nm=550,
+        pixel_size_um=pixel_um,
+        medium_index=1.337,
+        phase_sign=1,
+    )
+
+
+FOCUS_COLUMNS = ["focus_um", "cell_focus_um"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "columns"),
+    [
+        ({}, []),
+        ({"refocus_um": 2.0}, FOCUS_COLUMNS[:1]),
+        ({"autofocus": "cells", "focus_range_um": 12}, FOCUS_COLUMNS),
+    ],
+)
+def test_exported_table_has_the_focus_of_what_was_refocused(
+    parameters: dict[str, Any], columns: list[str], tmp_path: Path
+) -> None:
+    step = EngineStep(engine="fourier", parameters=parameters)
+    result = run_pipeline(Pipeline(retrieve=step), two_cells_out_of_focus(), tmp_path)
+    exported = pd.read_csv(result.paths["csv"])
+    assert len(exported) >= 2
+    assert [name for name in exported if name in FOCUS_COLUMNS] == columns
+    if columns:
+        assert exported["focus_um"].notna().all()
+    if parameters == {"refocus_um": 2.0}:
+        assert (exported["focus_um"] == 2.0).all()
+    if "cell_focus_um" in columns:
+        found = exported["cell_focus_um"].dropna()
+        # The propagation that brings them into focus has the other sign.
+        assert found.min() == pytest.approx(-5, abs=0.5)
+        assert found.max() == pytest.approx(4, abs=0.5)

@@ -83,3 +83,13 @@ def test_one_known_object_is_asked_for(qpm_command: Run, bead_phase, sizes) -> N
     outcome = qpm_command("check-scale", bead_phase, *sizes, *FACTS)
     assert outcome.code == 2
     assert "either --bead-um or --step-nm" in outcome.stderr
+
+
+def test_a_kind_is_no_fact_about_the_instrument(qpm_command, tmp_path):
+    asked = qpm_command(
+        *("check-scale", tmp_path / "beads.tif", "--bead-um", "8", "--index", "1.4"),
+        *("--set-instrument", "modality=phase"),
+    )
+
+    assert asked.code != 0
+    assert "--modality" in asked.stderr

@@ -72,6 +72,8 @@ SetParameter = Annotated[
         "--set", metavar="KEY=VALUE", help="Parameter of the engine; repeatable."
     ),
 ]
+OWN_OPTIONS = frozenset({"modality", "channel"})
+"""What commands ask for by an option of its own."""
 SetInstrument = Annotated[
     list[str] | None,
     typer.Option(
@@ -146,9 +148,15 @@ def instrument_values(
     pixel_size_um: float | None = None,
 ) -> dict[str, Any]:
     """Return the instrument fields of the options; numbers become numbers."""
+    given = key_values(pairs, "--set-instrument")
+    for name in OWN_OPTIONS & given.keys():
+        raise typer.BadParameter(
+            f"{name} is no fact about the instrument: give --{name} {given[name]}.",
+            param_hint="--set-instrument",
+        )
     values = {
         key: _number(value) if isinstance(value, str) else value
-        for key, value in key_values(pairs, "--set-instrument").items()
+        for key, value in given.items()
     }
     if wavelength_nm is not None:
         values["wavelength_nm"] = wavelength_nm

@@ -66,11 +66,9 @@ def run_blocks(
         return [kernel(0, n_rows, *arguments)]
     edges = [n_rows * i // n_blocks for i in range(n_blocks + 1)]
     pool = _shared_pool()
-    blocks = list(itertools.pairwise(edges))
-    others = [pool.submit(kernel, *block, *arguments) for block in blocks[1:]]
-    results = [kernel(*blocks[0], *arguments)]
-    for block, other in zip(blocks[1:], others, strict=True):
-        # Where all processors are taken, what no thread has begun is done here.
-        is_mine = other.cancel()
-        results.append(kernel(*block, *arguments) if is_mine else other.result())
-    return results
+    others = [
+        pool.submit(kernel, start, stop, *arguments)
+        for start, stop in itertools.pairwise(edges[1:])
+    ]
+    first = kernel(edges[0], edges[1], *arguments)
+    return [first, *(other.result() for other in others)]

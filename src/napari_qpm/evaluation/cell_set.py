@@ -18,12 +18,13 @@ from napari_qpm.errors import ParameterError
 from napari_qpm.jobs import CancelToken
 from napari_qpm.physics import Detector, PolarizationCamera, one_thread
 from napari_qpm.retrieval import make_phase_engine
-from napari_qpm.specimens import CellKind, read_map, simulate_cells
+from napari_qpm.specimens import CellKind, simulate_cells
 from napari_qpm.training.cell_maps import (
     A2780_PIXEL_UM,
     A2780_TEST,
     A2780_UNIT,
     living_labels,
+    read_a2780_image,
 )
 from napari_qpm.training.phase_objects import DIAMETER_UM
 
@@ -35,6 +36,7 @@ __all__ = [
     "make_field",
     "real_field",
     "real_fields",
+    "recorded_field",
 ]
 
 SEED = 20_261_129
@@ -173,13 +175,8 @@ def _record(
 @functools.lru_cache(maxsize=8)
 def real_field(folder: Path, name: str) -> CellField:
     """Return a measured field of the public A2780 set, with outlines drawn by hand."""
-    measured = read_map(
-        folder / f"{name}.tif",
-        folder / f"{name}.png",
-        unit="um",
-        pixel_um=A2780_PIXEL_UM,
-        has_instances=False,
-    )
+    # As if in um: the values stay the mass densities that they are.
+    measured = read_a2780_image(folder, name, unit="um")
     density = measured.opd_um.numpy()[None]
     recording = Acquisition.from_array(
         density,
@@ -197,13 +194,7 @@ def real_field(folder: Path, name: str) -> CellField:
 @functools.lru_cache(maxsize=8)
 def recorded_field(folder: Path, name: str) -> CellField:
     """Return a measured field as a simulated polarization camera would record it."""
-    measured = read_map(
-        folder / f"{name}.tif",
-        folder / f"{name}.png",
-        unit=A2780_UNIT,
-        pixel_um=A2780_PIXEL_UM,
-        has_instances=False,
-    )
+    measured = read_a2780_image(folder, name)
     dice = np.random.default_rng([SEED, A2780_TEST.index(name)])
     phase = 2 * np.pi * 1e3 / WAVELENGTH_NM * measured.opd_um[None]
     with one_thread():

@@ -92,10 +92,11 @@ class ColourWienerEngine(ColourTransportEngine):
     def _path_note(
         self, path: NDArray[Any], acquisition: Acquisition
     ) -> dict[str, Any]:
-        missed = strength(path, *self._optics(path, acquisition))
+        optics = self._optics(path, acquisition)
+        missed = strength(path, *optics)
         note: dict[str, Any] = {"weak_phase_missed": round(missed, 3)}
         if missed > MAX_STRENGTH:
-            farthest = np.abs(self._optics(path, acquisition)[0]).max()
+            farthest = np.abs(optics[0]).max()
             remedy = "Focus closer to the cells; this far from them transport of "
             remedy += "intensity is no remedy either."
             if farthest <= TRANSPORT_REACH_UM:

@@ -17,6 +17,7 @@ from napari_qpm.errors import FileFormatError
 from napari_qpm.specimens import (
     CellClass,
     CellKind,
+    RecordedMap,
     Specimens,
     read_map,
     simulate_cells,
@@ -32,6 +33,7 @@ __all__ = [
     "cell_distances",
     "draw_cell_maps",
     "read_a2780",
+    "read_a2780_image",
 ]
 
 A2780_FOLDER = "qpi-a2780-masks"
@@ -154,6 +156,17 @@ def living_labels(cells: Specimens) -> Tensor:
     return torch.where(is_debris, 0, cells.labels)
 
 
+def read_a2780_image(folder: Path, name: str, unit: str = A2780_UNIT) -> RecordedMap:
+    """Return one image, in optical path unless its values are to stay as they are."""
+    return read_map(
+        folder / f"{name}.tif",
+        folder / f"{name}.png",
+        unit=unit,
+        pixel_um=A2780_PIXEL_UM,
+        has_instances=False,
+    )
+
+
 def read_a2780(folder: Path | str, names: Sequence[str]) -> CellMaps:
     """Return measured fields of A2780 cells with outlines drawn by hand.
 
@@ -176,15 +189,6 @@ def read_a2780(folder: Path | str, names: Sequence[str]) -> CellMaps:
             f"{folder} lacks {', '.join(missing)} of the A2780 images. Give the folder "
             f"of the set {A2780_FOLDER}, or train without real_maps."
         )
-    maps = [
-        read_map(
-            folder / f"{name}.tif",
-            folder / f"{name}.png",
-            unit=A2780_UNIT,
-            pixel_um=A2780_PIXEL_UM,
-            has_instances=False,
-        )
-        for name in names
-    ]
+    maps = [read_a2780_image(folder, name) for name in names]
     opd = torch.stack([one.opd_um for one in maps])
     return CellMaps.of(opd, torch.stack([one.labels for one in maps]))

@@ -177,12 +177,13 @@ class Preview:
     def _on_missing(self) -> None:
         """Begin while napari still slices: half of what a move costs it is to come."""
         if self._has_moved():
-            self._request()
+            self._request(self._wanted())
 
     def _on_slider(self) -> None:
-        if self._has_moved():
-            self._request()
-        self._show_cached()
+        has_moved, wanted = self._has_moved(), self._wanted()
+        if has_moved:
+            self._request(wanted)
+        self._show_cached(wanted)
 
     def _has_moved(self) -> bool:
         """Take notice of the frame that the viewer shows now."""
@@ -260,13 +261,13 @@ class Preview:
         return maker
 
     def _ask(self) -> None:
-        """Look at the settings, and ask for what is wanted of the shown frame."""
-        self._current_maker()
-        self._request()
-        self._show_cached()
+        """Ask for what is wanted of the shown frame, with the settings of `update`."""
+        wanted = self._wanted()
+        self._request(wanted)
+        self._show_cached(wanted)
 
-    def _request(self) -> None:
-        """Ask for what is wanted with the settings as they were last looked at."""
+    def _request(self, wanted: list[Kind]) -> None:
+        """Have pictures made; the newest request counts."""
         if self._is_closed or not (self._is_active or self._extras):
             return
         maker = self._maker if self._is_ready else None
@@ -274,21 +275,21 @@ class Preview:
         if maker is None:
             # A job runs; asked again when it has ended.
             return
-        wanted, ahead = self._wanted(), self._frames_ahead()
+        ahead = self._frames_ahead()
         first = tuple(kind for kind in wanted if kind is not Kind.CELLS)
         if first:
             self._phases.ask(_Request(maker, self._t, first, ahead))
         if Kind.CELLS in wanted:
             self._cells.ask(_Request(maker, self._t, (Kind.CELLS,), ahead[:1]))
 
-    def _show_cached(self) -> None:
+    def _show_cached(self, wanted: list[Kind]) -> None:
         """Show at once what was made before with other settings in between.
 
         Frames that wait in the cache are else shown by napari's own slicing.
         """
         field, maker = self._workflow.field, self._maker
         if field is not None and maker is not None and self._is_ready:
-            self.layers.show_cached(field, maker, self._wanted(), self._t)
+            self.layers.show_cached(field, maker, wanted, self._t)
 
     def _wanted(self) -> list[Kind]:
         """Return what is to be seen of the shown frame, and no result shows already."""

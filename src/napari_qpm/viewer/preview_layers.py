@@ -84,7 +84,7 @@ class PreviewLayers:
         self,
         viewer: "ViewerModel",
         cache: FrameCache,
-        on_missing: Callable[[], None] = lambda: None,
+        on_missing: Callable[[], None],
     ):
         self._viewer, self._cache, self._on_missing = viewer, cache, on_missing
         self._layers: dict[Kind, weakref.ref[Layer]] = {}

@@ -10,10 +10,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["low_field", "robust_fit"]
+__all__ = ["TUKEY", "low_field", "normal_equations", "robust_fit"]
 
 _kernel = numba.njit(nogil=True, cache=True)
-_TUKEY = 4.685
+TUKEY = 4.685
+"""Deviations from where on a residual has no weight (95 % efficient for noise)."""
 _PER_MEDIAN = 1.4826
 _N_ROUNDS = 3
 _LEAST_SPREAD = 1e-6
@@ -90,7 +91,7 @@ def robust_fit(
     weight = mask.astype(np.float64)
     used = orders
     while True:
-        gram = _normal_equations(rows, columns, used, weight, values)[0]
+        gram = normal_equations(rows, columns, used, weight, values)[0]
         condition = np.sqrt(np.linalg.cond(gram))
         if condition <= most_condition or len(used) == 1:
             break
@@ -100,13 +101,13 @@ def robust_fit(
     deviation = residual.astype(np.float64)
     distances = np.empty(mask.sum())
     for _ in range(_N_ROUNDS):
-        reach = _TUKEY * max(spread, _LEAST_SPREAD)
+        reach = TUKEY * max(spread, _LEAST_SPREAD)
         for y in range(mask.shape[0]):
             for x in range(mask.shape[1]):
                 scaled = deviation[y, x] / reach
                 is_near = mask[y, x] and abs(scaled) < 1
                 weight[y, x] = (1 - scaled**2) ** 2 if is_near else 0.0
-        gram, moment = _normal_equations(rows, columns, used, weight, values)
+        gram, moment = normal_equations(rows, columns, used, weight, values)
         solved = np.linalg.lstsq(gram, moment, 1e-12)[0]
         for k in range(len(used)):
             factors[used[k, 0], used[k, 1]] = solved[k]
@@ -123,32 +124,47 @@ def robust_fit(
 
 
 @_kernel
-def _normal_equations(
+def normal_equations(
     rows: Any, columns: Any, orders: Any, weight: Any, values: Any
-) -> Any:
-    """Return Gram matrix ``(n, n)`` and moments ``(n,)`` of weighted products."""
-    n_terms, n_columns = len(orders), len(columns)
-    gram, moment = np.zeros((n_terms, n_terms)), np.zeros(n_terms)
-    pairs, singles = np.empty((n_columns, n_columns)), np.empty(n_columns)
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Gram matrix ``(n, n)`` and moments ``(n,)`` of weighted products.
+
+    The products factorise, so the sums over a frame are small matrix products instead
+    of one over all pixels and pairs of terms.
+
+    Parameters
+    ----------
+    rows, columns
+        ``(I, Y)`` and ``(J, X)`` polynomials.
+    orders
+        ``(n, 2)`` products ``rows[i] columns[j]``.
+    weight, values
+        ``(Y, X)``, the weight in double precision; values without weight may be NaN.
+    """
+    weighted = np.zeros_like(weight)
     for y in range(weight.shape[0]):
-        pairs[:], singles[:] = 0.0, 0.0
         for x in range(weight.shape[1]):
-            share = weight[y, x]
-            if share == 0:
-                continue
-            for a in range(n_columns):
-                product = share * columns[a, x]
-                singles[a] += product * values[y, x]
-                for b in range(a + 1):
-                    pairs[a, b] += product * columns[b, x]
-        for k in range(n_terms):
-            i, j = orders[k]
-            moment[k] += rows[i, y] * singles[j]
-            for m in range(k + 1):
-                other_i, other_j = orders[m]
-                pair = pairs[max(j, other_j), min(j, other_j)]
-                gram[k, m] += rows[i, y] * rows[other_i, y] * pair
+            if weight[y, x] != 0:
+                weighted[y, x] = weight[y, x] * values[y, x]
+    pairs = _products(rows) @ weight @ _products(columns).T
+    singles = rows @ weighted @ columns.T
+    n_terms, n_rows, n_columns = len(orders), len(rows), len(columns)
+    gram, moment = np.empty((n_terms, n_terms)), np.empty(n_terms)
     for k in range(n_terms):
-        for m in range(k):
-            gram[m, k] = gram[k, m]
+        i, j = orders[k]
+        moment[k] = singles[i, j]
+        for m in range(n_terms):
+            other_i, other_j = orders[m]
+            gram[k, m] = pairs[i * n_rows + other_i, j * n_columns + other_j]
     return gram, moment
+
+
+@_kernel
+def _products(functions: Any) -> Any:
+    """Return the products ``(n * n, N)`` of all pairs of functions ``(n, N)``."""
+    n = len(functions)
+    products = np.empty((n * n, functions.shape[1]))
+    for a in range(n):
+        for b in range(n):
+            products[a * n + b] = functions[a] * functions[b]
+    return products

@@ -15,7 +15,12 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from napari_qpm.retrieval._fit_kernels import low_field, robust_fit
+from napari_qpm.retrieval._fit_kernels import (
+    TUKEY,
+    low_field,
+    normal_equations,
+    robust_fit,
+)
 from napari_qpm.retrieval.engine import Background
 
 __all__ = [
@@ -28,10 +33,8 @@ __all__ = [
     "fit_background",
     "fit_wrapped_slopes",
     "legendre",
-    "normal_equations",
     "robust_deviation",
     "roughness",
-    "select_terms",
     "terms_of",
 ]
 
@@ -51,7 +54,7 @@ SLOPE_SAMPLES = 112
 
 MIN_CURVATURE = 0.3
 """Curvature coefficients [rad] below which it does not matter where a fit starts."""
-SLOPE_TERMS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
+SLOPE_TERMS = np.array([(1, 0), (0, 1), (2, 0), (1, 1), (0, 2)])
 
 Terms = tuple[tuple[int, int], ...]
 
@@ -255,12 +258,12 @@ def _slope_correction(
         gathered = np.concatenate([np.abs(misfit).ravel() for misfit in misfits])
         spread = 1.4826 * float(np.nanmedian(gathered[::4]))
         sums = [
-            normal_equations(rows, columns, _tukey(misfit, spread), misfit)
+            normal_equations(rows, columns, SLOPE_TERMS, _tukey(misfit, spread), misfit)
             for (_, rows, columns), misfit in zip(steps, misfits, strict=True)
         ]
         gram, moment = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
-        update = _solve(gram, moment, SLOPE_TERMS)
-        solution += update
+        update = np.linalg.lstsq(gram, moment, rcond=1e-12)[0]
+        solution[tuple(SLOPE_TERMS.T)] += update
         if np.max(np.abs(update)) < 1e-2:
             break
     return Surface(solution - surface.coefficients)
@@ -461,54 +464,6 @@ def _fit_terms(
     return solved
 
 
-def normal_equations(
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    weight: NDArray[np.floating],
-    values: NDArray[np.floating],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Gram matrix and moments of products ``rows[i](y) columns[j](x)``.
-
-    The products factorise, so the sums over a frame are two small matrix products
-    instead of one over all pixels and pairs of terms.
-
-    Parameters
-    ----------
-    rows, columns
-        ``(I, Y)`` and ``(J, X)``.
-    weight, values
-        ``(Y, X)``; NaN values must have no weight, and count as 0.
-
-    Returns
-    -------
-    ``(I, J, I, J)`` and ``(I, J)``.
-    """
-    size_i, size_j = len(rows), len(columns)
-    pairs_y = (rows[:, None] * rows).reshape(size_i**2, -1)
-    pairs_x = (columns[:, None] * columns).reshape(size_j**2, -1)
-    gram = (pairs_y @ weight @ pairs_x.T).reshape(size_i, size_i, size_j, size_j)
-    moment = rows @ (weight * np.nan_to_num(values)) @ columns.T
-    return gram.transpose(0, 2, 1, 3), moment
-
-
-def select_terms(gram: NDArray[np.float64], terms: Terms) -> NDArray[np.float64]:
-    """Return the square Gram matrix of these terms."""
-    i, j = np.array(terms).T
-    return np.asarray(gram[i[:, None], j[:, None], i, j])
-
-
-def _solve(
-    gram: NDArray[np.float64], moment: NDArray[np.float64], terms: Terms
-) -> NDArray[np.float64]:
-    """Return the coefficients of these terms, zero elsewhere."""
-    i, j = np.array(terms).T
-    coefficients = np.zeros(moment.shape)
-    coefficients[i, j] = np.linalg.lstsq(
-        select_terms(gram, terms), moment[i, j], rcond=1e-12
-    )[0]
-    return coefficients
-
-
 def _block_picks(length: int, longest: int) -> NDArray[np.intp]:
     """Return the sampled pixels of each block of an axis, ``(blocks, samples)``."""
     block = max(1, -(-longest // FIT_SIDE))
@@ -523,7 +478,7 @@ def _wrap(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(values - np.float32(2 * np.pi) * turns, dtype=np.float32)
 
 
-def _tukey(residual: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
+def _tukey(residual: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
     """Return Tukey's bisquare weights for residuals of this spread; 0 for NaN."""
-    scaled = residual * np.float32(1 / (4.685 * max(sigma, 1e-6)))
-    return np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, np.float32(0))
+    scaled = np.asarray(residual, np.float64) / (TUKEY * max(sigma, 1e-6))
+    return np.where(np.abs(scaled) < 1, (1 - scaled**2) ** 2, 0.0)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from napari_qpm.retrieval._fit_kernels import normal_equations
 from napari_qpm.retrieval.background import (
     BackgroundFit,
     CoarseFrame,
@@ -20,10 +21,8 @@ from napari_qpm.retrieval.background import (
     background_mode,
     empty_pixels,
     legendre,
-    normal_equations,
     robust_deviation,
     roughness,
-    select_terms,
     terms_of,
 )
 from napari_qpm.retrieval.engine import Background
@@ -140,8 +139,10 @@ class _Field:
     def condition(self) -> float:
         """Condition number of a fit to the whole frame."""
         evenly = np.ones(self.values.shape)
-        gram, _ = normal_equations(self.rows, self.columns, evenly, evenly)
-        return float(np.sqrt(np.linalg.cond(select_terms(gram, self.terms))))
+        gram, _ = normal_equations(
+            self.rows, self.columns, np.array(self.terms), evenly, self.values
+        )
+        return float(np.sqrt(np.linalg.cond(gram)))
 
     def heights(self, coefficients: Square) -> FloatImage:
         """Return the phase above a background ``(y, x)`` [rad]."""
@@ -190,13 +191,19 @@ class _Field:
         centre: Square,
     ) -> Square:
         """Return the coefficients of a weighted fit that are not far from a centre."""
+        orders = np.array(self.terms)
         gram, moment = normal_equations(
-            self.rows, self.columns, np.nan_to_num(weight), self.values - target
+            self.rows,
+            self.columns,
+            orders,
+            np.nan_to_num(weight).astype(np.float64),
+            np.asarray(self.values - target, np.float32),
         )
-        i, j = np.array(self.terms).T
-        matrix = select_terms(gram, self.terms) + np.diag(prior)
+        i, j = orders.T
         found = np.zeros_like(centre)
-        found[i, j] = np.linalg.solve(matrix, moment[i, j] + prior * centre[i, j])
+        found[i, j] = np.linalg.solve(
+            gram + np.diag(prior), moment + prior * centre[i, j]
+        )
         return found
 
 

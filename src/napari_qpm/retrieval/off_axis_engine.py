@@ -23,6 +23,7 @@ from napari_qpm.retrieval.engine import PhaseParameters
 from napari_qpm.retrieval.finishing import finish_phase
 from napari_qpm.retrieval.frame_checks import raw_frame_notes
 from napari_qpm.retrieval.object_sign import infer_sign
+from napari_qpm.retrieval.once import OncePerAcquisition
 from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 
 __all__ = [
@@ -103,6 +104,7 @@ class FourierEngine:
 
     def __init__(self, parameters: FourierParameters | None = None):
         self.parameters: FourierParameters = parameters or FourierParameters()
+        self._empty_field = OncePerAcquisition(self._read_reference)
 
     def resolve(self, acquisition: Acquisition, token: CancelToken) -> Acquisition:
         """Return the acquisition with sideband and sign found where they are unknown.
@@ -170,13 +172,20 @@ class FourierEngine:
         demodulator = self._demodulator(acquisition)
         holograms, lost = fill_nan(frames[:, 0])
         field = demodulator.field(holograms)
-        if acquisition.reference is not None:
-            reference = demodulator.field(acquisition.reference)
-            field *= np.conj(reference) / np.maximum(np.abs(reference), 1e-12)
+        empty = self._empty_field(acquisition)
+        if empty is not None:
+            field *= empty
         wrapped, amplitude = phase_of(field)
         if lost is not None:
             wrapped[lost_on_grid(lost, wrapped.shape)] = np.nan
         return wrapped, amplitude
+
+    def _read_reference(self, acquisition: Acquisition) -> NDArray[np.complex64] | None:
+        """Return the factor ``(1, y, x)`` that takes an empty field's phase out."""
+        if acquisition.reference is None:
+            return None
+        field = self._demodulator(acquisition).field(acquisition.reference)
+        return np.asarray(np.conj(field) / np.maximum(np.abs(field), 1e-12))
 
 
 def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisition:

@@ -36,6 +36,7 @@ from napari_qpm.retrieval.four_step import (
     wrapped_phase,
 )
 from napari_qpm.retrieval.object_sign import infer_sign
+from napari_qpm.retrieval.once import OncePerAcquisition
 from napari_qpm.retrieval.refocusing import RefocusParameters, refocus
 from napari_qpm.retrieval.unscattered import unscattered_fringes
 
@@ -82,6 +83,7 @@ class FourStepEngine:
 
     def __init__(self, parameters: FourStepParameters | None = None):
         self.parameters: FourStepParameters = parameters or FourStepParameters()
+        self._reference = OncePerAcquisition(self._read_reference)
 
     def resolve(self, acquisition: Acquisition, token: CancelToken) -> Acquisition:
         """Return the acquisition with layout, assumptions and sign settled.
@@ -109,7 +111,7 @@ class FourStepEngine:
         A frame without fringes (black, saturated, not a number) has NaN phase, quality
         0 and a note that says why; the others are not affected.
         """
-        reference = self._read_reference(acquisition)
+        reference = self._reference(acquisition)
         found = Fringes.empty((len(frames), *frames.shape[2:]))
         notes = []
         for n, frame in enumerate(frames):
@@ -218,7 +220,7 @@ class FourStepEngine:
         instrument = acquisition.instrument
         if instrument.handedness is not None or instrument.phase_sign is not None:
             return acquisition
-        reference = self._read_reference(acquisition)
+        reference = self._reference(acquisition)
         times = _spread(acquisition.n_frames, SIGN_FRAMES)
         found = Fringes.empty((len(times), *acquisition.shape[2:]))
         for n, t in enumerate(times):

@@ -230,8 +230,9 @@ class QPMDock(DockedWidget):
         self.table.script_asked.connect(self.copy_script)
         self.table.others_asked.connect(self.choose_others)
         self.plots.clicked.connect(self.open_plots)
-        self.learned.adapt_asked.connect(lambda: self.open_training(Adapting.kind))
-        self.teach.asked.connect(lambda: self.open_training(Teaching.kind))
+        # No lambda: PySide would keep a closed dock alive for it.
+        self.learned.adapt_asked.connect(self._open_adapting)
+        self.teach.asked.connect(self._open_teaching)
         self.table.table_shown.connect(self._on_table)
         self.recording.panel_opened.connect(self._on_angles)
         self.destroyed.connect(self.autosave.close)
@@ -408,6 +409,12 @@ class QPMDock(DockedWidget):
         container = self.train_panel.parent()
         container.show()
         container.raise_()
+
+    def _open_adapting(self) -> None:
+        self.open_training(Adapting.kind)
+
+    def _open_teaching(self) -> None:
+        self.open_training(Teaching.kind)
 
     def _on_training_closed(self) -> None:
         if self.train_panel is not None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -77,3 +79,16 @@ def test_a_failed_child_is_tried_again_and_stops_nobody(child, tmp_path):
         warmup.wait_until_warm(CancelToken(), lambda progress: None)
 
     assert child.runs == 2
+
+
+def test_slow_imports_are_done_before_a_recording_needs_them():
+    script = (
+        "import sys; from napari_qpm.viewer import dock, warmup\n"
+        "assert 'zarr' not in sys.modules\n"
+        "warmup.load_rooms().join()\n"
+        "assert {'zarr', 'napari_qpm.pipeline'} <= set(sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True)
+
+    assert done.returncode == 0, done.stderr.decode()

@@ -102,6 +102,7 @@ class QPMDock(DockedWidget):
     def __init__(self, viewer: "napari.viewer.Viewer", parent: QWidget | None = None):
         super().__init__(parent)
         warmup.start_warmup()
+        warmup.load_rooms()
         self._gui = GuiThread(self)
         self.workflow = Workflow(
             viewer, post=self._gui.post, before_job=warmup.wait_until_warm

@@ -2,12 +2,14 @@
 
 numba compiles while it holds the GIL, which would freeze the viewer. A child process
 fills numba's cache instead, once for each version; jobs wait for it on their threads.
-napari's own kernels come along, so that drawing the first line freezes nothing.
+napari's own kernels come along, so that drawing the first line freezes nothing. Slow
+imports are done on a thread, while the user looks for a recording.
 """
 
 import contextlib
 import getpass
 import hashlib
+import importlib
 import logging
 import subprocess
 import sys
@@ -20,11 +22,12 @@ from napari_qpm.errors import QPMError
 from napari_qpm.jobs import CancelToken, Job, Progress, ReportProgress, run_command
 from napari_qpm.provenance import versions
 
-__all__ = ["compile_napari", "start_warmup", "wait_until_warm"]
+__all__ = ["compile_napari", "load_rooms", "start_warmup", "wait_until_warm"]
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.05
+ROOMS = "napari_qpm.pipeline"
 WARM_NAPARI = (sys.executable, "-m", "napari_qpm.viewer.warm_napari")
 _lock = threading.Lock()
 _jobs: list[Job[None]] = []
@@ -57,6 +60,14 @@ def start_warmup(folder: Path | None = None) -> None:
         if _jobs or done.exists():
             return
         _jobs.append(Job(work, "Prepare fast code").start())
+
+
+def load_rooms() -> threading.Thread:
+    """Import on a thread what the first recording needs; zarr alone takes 0.2 s."""
+    thread = threading.Thread(target=importlib.import_module, args=(ROOMS,))
+    thread.daemon = True
+    thread.start()
+    return thread
 
 
 def compile_napari() -> None:

@@ -39,6 +39,21 @@ def test_colour_images_have_three_channels(viewer):
     assert adopt(layer).acquisition.shape == (5, 3, 8, 9)
 
 
+def test_a_grey_picture_in_colours_brings_its_sidecar(viewer, plugins, tmp_path):
+    path = tmp_path / "grey.tif"
+    grey = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    colours = np.repeat(grey[..., None], 3, axis=2)
+    tifffile.imwrite(path, colours, photometric="rgb")
+    (tmp_path / "grey.qpm.yaml").write_text("wavelength_nm: 550\n")
+    layer = viewer.open(path, plugin="napari")[0]
+    assert layer.rgb
+
+    seen = examine(adopt(layer).acquisition)
+
+    assert seen.shape == (1, 1, 64, 64)
+    assert seen.instrument.wavelength_nm == 550
+
+
 def test_four_axes_need_names(viewer):
     data = np.zeros((4, 3, 8, 8), np.uint8)
     named = viewer.add_image(data, axis_labels=("c", "t", "y", "x"))

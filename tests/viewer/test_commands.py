@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from tests.viewer.conftest import make_recording, show_recording
 
 from napari_qpm.viewer import commands
+from napari_qpm.viewer.dock import QPMDock
 from napari_qpm.viewer.label_tools import Tool
 from napari_qpm.viewer.settings import StepName
 
@@ -64,6 +65,20 @@ def test_steps_run_from_the_palette(viewer, qtbot, told):
     assert dock.preview.is_following is not before
     execute("open_plots")
     assert dock.plots_panel is not None
+
+
+def test_a_dock_from_the_plugins_menu_is_used_and_no_second_one_opened(viewer, told):
+    # napari's menu names docks by the plugin's title, its function by the package.
+    title = "QPM (Quantitative phase microscopy)"
+    dock = QPMDock(viewer)
+    viewer.window.add_dock_widget(dock, name=title).hide()
+    was_following = dock.preview.is_following
+
+    execute("follow_slider")
+
+    assert list(viewer.window.dock_widgets) == [title]
+    assert dock.isVisible()
+    assert dock.preview.is_following is not was_following
 
 
 def test_all_steps_run_and_can_be_cancelled(viewer, qtbot, told):

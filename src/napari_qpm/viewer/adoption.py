@@ -53,6 +53,9 @@ def examine(acquisition: Acquisition) -> Acquisition:
     from napari_qpm.io.bits import detect_bits
     from napari_qpm.io.detect import detect_modality
 
+    notes: list[str] = []
+    source, frame = collapse_grey(acquisition.source, acquisition.read(0), notes)
+    acquisition = acquisition.replace(source=source)
     try:
         opened = _reopen(acquisition)
     except QPMError as error:
@@ -60,9 +63,7 @@ def examine(acquisition: Acquisition) -> Acquisition:
         acquisition = acquisition.with_note(f"Its sidecar file is not used: {error}")
     if opened is not None:
         return opened
-    notes: list[str] = []
-    source, frame = collapse_grey(acquisition.source, acquisition.read(0), notes)
-    acquisition = acquisition.replace(source=source).with_note(*notes)
+    acquisition = acquisition.with_note(*notes)
     detection = detect_modality(frame)
     acquisition = acquisition.replace(modality=detection.modality)
     acquisition = acquisition.with_note(detection.reason)

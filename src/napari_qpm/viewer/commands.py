@@ -205,7 +205,17 @@ def copy_report(viewer: "napari.viewer.Viewer") -> None:
 
 
 def dock_of(viewer: "napari.viewer.Viewer") -> QPMDock:
-    """Return the dock of a viewer, opened and in sight."""
+    """Return the dock of a viewer, opened and in sight.
+
+    A dock that is open is found by its kind: napari's *Plugins* menu gives it another
+    name than `add_plugin_dock_widget`, which would open a second one.
+    """
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, QPMDock):
+            container = widget.parent()
+            container.show()
+            container.raise_()
+            return widget
     _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
     assert isinstance(dock, QPMDock)
     return dock

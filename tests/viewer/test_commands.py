@@ -77,7 +77,7 @@ def test_a_dock_from_the_plugins_menu_is_used_and_no_second_one_opened(viewer, t
     execute("follow_slider")
 
     assert list(viewer.window.dock_widgets) == [title]
-    assert dock.isVisible()
+    assert not dock.parent().isHidden()
     assert dock.preview.is_following is not was_following
 
 

@@ -95,6 +95,19 @@ def test_only_corrected_frames_are_saved(session, tmp_path):
     assert np.array_equal(frames[1], session.cells.data[1])
 
 
+def test_it_is_told_that_corrections_are_saved(session, tmp_path):
+    told = []
+    session.autosave.changed.connect(lambda: told.append(session.autosave.sentence()))
+    assert session.autosave.sentence() == ""
+
+    session.draw(1)
+    session.draw(2)
+    wait_for(lambda: "are saved" in session.autosave.sentence())
+
+    assert told[0] == "Saving your corrections…"
+    assert session.autosave.sentence().startswith("Your corrections of 2 frames are")
+
+
 def test_an_undone_edit_is_undone_on_disk_too(session, tmp_path):
     before = np.array(session.cells.data[1])
     session.draw(1)
@@ -141,7 +154,7 @@ def test_restored_corrections_are_saved_under_the_new_session(
     (found,) = corrections_of(make_recording(), tmp_path)
 
     assert found.frames == [0]
-    assert after.autosave.sentence() == ""
+    assert "of a frame are saved" in after.autosave.sentence()
 
 
 def test_closing_saves_what_was_not_saved_yet(session, tmp_path):

@@ -36,5 +36,6 @@ def test_kept_corrections_are_offered_and_restored_by_a_button(
     wait_for_job(qtbot, dock)
 
     assert np.array_equal(viewer.layers["dish cells"].data[1], labels)
-    assert dock.recovery.isHidden()
+    assert dock.recovery.restore.isHidden()
+    assert "corrections of a frame are saved" in dock.recovery.sentence.text()
     assert "corrections are back" in dock.job.sentence.text()

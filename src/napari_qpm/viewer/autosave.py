@@ -55,6 +55,7 @@ class _Saved:
         self.touched: set[int] = set()
         self.done: frozenset[int] = frozenset()
         self.is_changed = False
+        self.saved_at = ""
         self._digests: dict[int, int] = {}
         self._described: frozenset[int] = frozenset()
         self._lock = threading.Lock()
@@ -89,6 +90,7 @@ class _Saved:
                 shape = tuple(int(n) for n in data.shape)
                 self.corrections.describe(self.acquisition, shape, done)
                 self._described = done
+                self.saved_at = self.corrections.when()
 
     def _no_cells(self, t: int, shape: tuple[int, ...]) -> Any:
         """Return where a frame has no cell, if the user said so."""
@@ -101,7 +103,7 @@ class _Saved:
         """Remove what is on disk; the next edit saves all corrected frames anew."""
         with self._lock:
             self._digests.clear()
-            self.is_changed = False
+            self.is_changed, self.saved_at = False, ""
             self.corrections.remove()
 
 
@@ -121,7 +123,7 @@ class Autosave:
     """
 
     changed = Signal()
-    """There is something else to restore."""
+    """There is something else to restore, or to tell about what was saved."""
     corrected = Signal(frozenset)
     """Something was painted; carries the frames."""
 
@@ -181,15 +183,27 @@ class Autosave:
     # ------------------------------------------------------------ restoring
 
     def sentence(self) -> str:
-        """Return what can be restored, in words; empty when there is nothing."""
+        """Return what can be restored or was saved; empty when there is nothing."""
         if self._failure or self.problem or self.offer is None:
-            return self._failure or self.problem
-        n = len(self.offer.frames)
-        frames = "a frame" if n == 1 else f"{n} frames"
+            return self._failure or self.problem or self._state()
+        frames = _counted(len(self.offer.frames))
         text = f"Your corrections of {frames} from {self.offer.when()} were kept"
         n_done = len(self.offer.about()["done"])
         text += f", {n_done} of them marked as done." if n_done else "."
         return f"{text} {self.obstacle()}".rstrip()
+
+    def _state(self) -> str:
+        """Return whether the corrections of the shown cells are on disk."""
+        cells = self._cells()
+        saved = None if cells is None else self._saved.get(cells)
+        if saved is None or not saved.touched:
+            return ""
+        if saved.is_changed:
+            return "Saving your corrections…"
+        frames = _counted(len(saved.touched))
+        return saved.saved_at and (
+            f"Your corrections of {frames} are saved ({saved.saved_at})."
+        )
 
     def obstacle(self) -> str:
         """Return what to do before corrections can be restored; empty when nothing."""
@@ -350,18 +364,20 @@ class Autosave:
             self._ask(saved)
 
     def _ask(self, saved: _Saved) -> None:
-        saved.is_changed = True
+        if not saved.is_changed:
+            saved.is_changed = True
+            self.changed.emit()
         self._writer.ask(tuple(one for one in self._saved.values() if one.is_changed))
 
     def _write(self, changed: tuple[_Saved, ...], token: CancelToken) -> None:
         for saved in changed:
-            before, self._failure = self._failure, ""
+            self._failure = ""
             try:
                 saved.write()
             except QPMError as error:
                 self._failure = f"Your corrections are not saved automatically. {error}"
                 saved.is_changed = True
-            if self._failure != before and not self._is_closed:
+            if not self._is_closed:
                 self._post(self.changed.emit)
 
     def _on_finished(self, title: str, status: Status) -> None:
@@ -371,6 +387,10 @@ class Autosave:
         saved = None if cells is None else self._saved.get(cells)
         if is_export and saved is not None and not saved.is_more_than_labels:
             saved.forget()
+
+
+def _counted(n_frames: int) -> str:
+    return "a frame" if n_frames == 1 else f"{n_frames} frames"
 
 
 def _where(t: int, mask: Any) -> Any:

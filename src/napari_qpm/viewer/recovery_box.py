@@ -1,4 +1,4 @@
-"""Offer corrections of an earlier session: restore them, or let them go."""
+"""Tell that corrections are saved; offer those of an earlier session."""
 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -8,7 +8,7 @@ __all__ = ["RecoveryBox"]
 
 
 class RecoveryBox(QWidget):
-    """A sentence and two buttons; hidden while there is nothing to restore.
+    """A sentence, and two buttons while there is something to restore.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RecoveryBox(QWidget):
         self._autosave.changed.disconnect(self.refresh)
 
     def refresh(self) -> None:
-        """Show what can be restored now."""
+        """Show what was saved, or can be restored now."""
         autosave = self._autosave
         sentence = autosave.sentence()
         has_offer = autosave.offer is not None

@@ -72,8 +72,9 @@ class Demodulator:
         self._weights = weights[np.ix_(rows, columns)].astype(np.float32)
         # Bins that are kept, counted from the carrier.
         near = [np.flatnonzero(keep) - keep.size // 2 for keep in (rows, columns)]
-        self._above = [int(np.sum(offsets >= 0)) for offsets in near]
-        self._rows = (centre[0] + near[0]) % shape[0]
+        self._below = [int(np.sum(offsets < 0)) for offsets in near]
+        first = (centre[0] + near[0]) % shape[0]
+        self._rows = np.split(first, [self._below[0]])
         last = centre[1] + near[1]
         self._is_real = bool(last[0] >= 0 and last[-1] <= shape[1] // 2)
         self._columns = last if self._is_real else last % shape[1]
@@ -114,14 +115,37 @@ class Demodulator:
         scale(raw, self._tapers[0], self._tapers[1], tapered)
         transform = scipy.fft.rfft if self._is_real else scipy.fft.fft
         lines = transform(tapered, axis=-1, workers=workers, overwrite_x=True)
-        kept = _take(lines, self._columns, axis=-1)
+        kept = lines[..., _window(self._columns)]
         kept = scipy.fft.fft(kept, axis=-2, workers=workers, overwrite_x=True)
-        kept = _take(kept, self._rows, axis=-2) * self._weights
-        for axis in (-2, -1):
-            kept = _spread(kept, self.output_shape[axis], self._above[axis], axis)
-            kept = scipy.fft.ifft(kept, axis=axis, workers=workers, overwrite_x=True)
+        kept = self._rows_around_zero(kept)
+        kept = scipy.fft.ifft(kept, axis=-2, workers=workers, overwrite_x=True)
+        kept = self._columns_around_zero(kept)
+        kept = scipy.fft.ifft(kept, axis=-1, workers=workers, overwrite_x=True)
         scale(kept, self._corrections[0], self._corrections[1], kept)
         return np.asarray(kept)
+
+    def _rows_around_zero(self, bins: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Return weighted rows of bins, in the order of a transform of the result."""
+        n_below, size = self._below[0], self.output_shape[0]
+        below, above = map(_window, self._rows)
+        shape = (len(bins), size, bins.shape[2])
+        spread = np.zeros(shape, np.complex64)
+        n_above = len(self._weights) - n_below
+        np.multiply(bins[:, above], self._weights[n_below:], out=spread[:, :n_above])
+        np.multiply(
+            bins[:, below], self._weights[:n_below], out=spread[:, size - n_below :]
+        )
+        return spread
+
+    def _columns_around_zero(
+        self, bins: NDArray[np.complex64]
+    ) -> NDArray[np.complex64]:
+        """Return columns of bins in the order of a transform of the result."""
+        n_below, size = self._below[1], self.output_shape[1]
+        spread = np.zeros((*bins.shape[:2], size), np.complex64)
+        spread[..., : bins.shape[2] - n_below] = bins[..., n_below:]
+        spread[..., size - n_below :] = bins[..., :n_below]
+        return spread
 
 
 @functools.lru_cache(maxsize=16)
@@ -145,20 +169,6 @@ def _taper(length: int, wanted: float) -> NDArray[np.float32]:
         ramp = TAPER_FOOT + (1 - TAPER_FOOT) * ramp.astype(np.float32)
         taper[:size], taper[-size:] = ramp, ramp[::-1]
     return taper
-
-
-def _spread(
-    bins: NDArray[np.complex64], size: int, n_above: int, axis: int
-) -> NDArray[np.complex64]:
-    """Return bins around zero frequency in the order of a transform of this size."""
-    shape = list(bins.shape)
-    n_below = shape[axis] - n_above
-    shape[axis] = size
-    spread = np.zeros(shape, np.complex64)
-    source, target = np.moveaxis(bins, axis, 0), np.moveaxis(spread, axis, 0)
-    target[:n_above] = source[n_below:]
-    target[size - n_below :] = source[:n_below]
-    return spread
 
 
 @functools.lru_cache(maxsize=32)
@@ -187,10 +197,8 @@ def _cosine_edge(distance: NDArray[np.float64], radius: float) -> NDArray[np.flo
     return 0.5 - 0.5 * np.cos(np.pi * ramp)
 
 
-def _take(values: NDArray[Any], indices: NDArray[np.intp], axis: int) -> NDArray[Any]:
-    """Return elements along an axis; consecutive ones as a contiguous copy."""
-    if np.all(np.diff(indices) == 1):
-        window = slice(int(indices[0]), int(indices[-1]) + 1)
-        part = values[..., window] if axis == -1 else values[..., window, :]
-        return np.ascontiguousarray(part)
-    return np.take(values, indices, axis=axis)
+def _window(indices: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Return consecutive indices as a slice, whose elements are not copied."""
+    if np.all(np.diff(indices) == 1) and indices.size:
+        return slice(int(indices[0]), int(indices[-1]) + 1)
+    return indices

@@ -366,6 +366,30 @@ def test_closing_the_viewer_lets_it_wait(adapting, child, workflow):
     assert Adapting(workflow, make_command=child).waiting is None
 
 
+def test_a_training_that_runs_in_another_window_is_not_offered(
+    adapting, child, workflow
+):
+    child.checkpoint = True
+    child.go_on.clear()
+    adapting.start("my-scope", 3, "tiny")
+    wait_for_checkpoint(adapting)
+
+    other = Adapting(workflow, post=adapting.mailbox.post, make_command=child)
+    other.mailbox = adapting.mailbox
+    assert other.waiting is None
+    # It was offered before the first window went on with it.
+    other.waiting = adapting.run
+    other.resume()
+    follow(other)
+    assert "in another window of napari" in other.message
+    other.discard()
+    assert adapting.run.has_learned
+
+    child.go_on.set()
+    follow(adapting)
+    assert adapting.outcome.name == "my-scope"
+
+
 def test_nothing_is_left_of_a_failure_before_anything_was_learned(adapting, child):
     child.error = RuntimeError("x")
     adapting.start("my-scope", 3, "tiny")

@@ -203,8 +203,9 @@ class Learning(ABC):
 
         def work(token: CancelToken, report: ReportProgress) -> dict[str, Any]:
             arguments = prepare(run.folder)
-            run.describe(kind=self.kind, name=name, arguments=arguments)
-            return self._make_command(_in_folder(arguments, run))(token, report)
+            with run.held():
+                run.describe(kind=self.kind, name=name, arguments=arguments)
+                return self._make_command(_in_folder(arguments, run))(token, report)
 
         self._begin(run, work)
 
@@ -214,12 +215,19 @@ class Learning(ABC):
         if run is None or self.job is not None:
             return
         arguments = [str(one) for one in run.about().get("arguments", [])]
-        self._begin(run, self._make_command(_in_folder(arguments, run)))
+        command = self._make_command(_in_folder(arguments, run))
+
+        def work(token: CancelToken, report: ReportProgress) -> dict[str, Any]:
+            with run.held():
+                return command(token, report)
+
+        self._begin(run, work)
 
     def discard(self) -> None:
-        """Delete what waits."""
+        """Delete what waits, unless it goes on in another window by now."""
         if self.waiting is not None and self.job is None:
-            self.waiting.remove()
+            if not self.waiting.is_held:
+                self.waiting.remove()
             self.waiting, self.message = None, ""
             self._forget_curves()
             self.changed.emit()

@@ -1,14 +1,17 @@
 """Trainings on disk: what was asked, how they go, and which wait to go on; Qt-free."""
 
+import contextlib
 import csv
 import json
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,6 +93,42 @@ class TrainingRun:
         """Whether there is something to go on from."""
         return (self.training / "checkpoint.pt").is_file()
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the run to this viewer; the system lets go of it after a crash, too.
+
+        Raises
+        ------
+        QPMError
+            Another viewer holds it.
+        """
+        lock = filelock.FileLock(self._lock_path, timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise QPMError(
+                "This training goes on in another window of napari. Pause it there, "
+                "or wait until it has ended."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a viewer works on it."""
+        try:
+            with self.held():
+                return False
+        except QPMError:
+            return True
+
+    @property
+    def _lock_path(self) -> Path:
+        # Beside the folder, which can then be removed while it is held.
+        return self.folder.with_suffix(".lock")
+
     def describe(self, **about: Any) -> None:
         """Write what was asked: ``kind``, ``name``, ``model``, ``arguments``.
 
@@ -148,12 +187,18 @@ class TrainingRun:
     def remove(self) -> None:
         """Delete it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._lock_path.unlink()
 
 
 def waiting_runs(root: Path, kind: str) -> list[TrainingRun]:
-    """Return the runs of a kind that can go on, the newest first."""
+    """Return the runs of a kind that can go on here, the newest first."""
     found = [TrainingRun(path.parent) for path in root.glob(f"*/{ABOUT}")]
-    runs = [run for run in found if run.has_learned and run.about().get("kind") == kind]
+    runs = [
+        run
+        for run in found
+        if run.has_learned and run.about().get("kind") == kind and not run.is_held
+    ]
     return sorted(runs, key=lambda run: run.folder.name, reverse=True)
 
 

@@ -4,13 +4,13 @@ Run under a display or Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python docs/make_light_pictures.py -o FOLDER
 
-The polarization sample is opened and every step is clicked; look at the pictures for
-what cannot be read. With `--theme dark` the same in the dark theme. The one in the
-documentation is `light-3-plots.png`.
+The polarization sample is opened, every step is clicked and a cell painted; look at the
+pictures for what cannot be read. With `--theme dark` the same in the dark theme. The
+one in the documentation is `light-3-plots.png`.
 """
 
 from make_learned_pictures import reveal
-from make_screenshots import click, parse_arguments, save, wait_for_job
+from make_screenshots import click, parse_arguments, save, settle, wait_for_job
 from qtpy.QtWidgets import QPushButton
 
 import napari  # isort: skip  (after make_screenshots has set where settings go)
@@ -36,6 +36,10 @@ def main() -> None:
     wait_for_job(dock)
     click(dock, "segment_button")
     wait_for_job(dock)
+    cells = next(one for one in viewer.layers if one.name.endswith(" cells"))
+    cells.paint((int(viewer.dims.current_step[0]), 40, 40), 99)
+    while "are saved" not in dock.recovery.sentence.text():
+        settle()
     reveal(dock, dock.findChild(QPushButton, "teach_button"))
     save(viewer, options, "2-cells")
     click(dock, "measure_button")

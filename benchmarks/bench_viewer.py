@@ -59,6 +59,7 @@ CELLS_GOAL_S = {"off-axis": 0.5, "polarization": 1.5}
 EXTRA_BLOCK_GOAL_S = 0.05
 MEMORY_GOAL_MB = 600.0
 KEPT_PACE_GOAL = 0.9
+PACE_ROUNDS = 4
 SCRUB_S = 0.2
 STARTED = "QPM_BENCH_STARTED"
 
@@ -87,7 +88,7 @@ def main() -> int:
         return first_result()
     report = Report("viewer")
     report.extra["load"] = load_average()
-    training_pace(report, 10.0 if arguments.quick else 20.0)
+    training_pace(report, 5.0 if arguments.quick else 10.0)
     n_jumps = 5 if arguments.quick else 20
     for kind, shape in KINDS.items():
         recording = long_recording(kind, shape)
@@ -372,8 +373,27 @@ def resident_mb() -> float:
 
 
 def training_pace(report: Report, seconds: float) -> None:
-    """Tell the steps/s of a training in the background: no viewer, idle, scrubbing."""
+    """Tell the steps/s of a training in the background: no viewer, idle, scrubbing.
+
+    Machines get faster and slower by themselves, so all are measured in turn, in
+    `PACE_ROUNDS` rounds, and compared within a round.
+    """
     training = BackgroundTraining()
+    rounds = [pace_of_a_round(training, seconds) for _ in range(PACE_ROUNDS)]
+    training.stop()
+    for what in rounds[0]:
+        steps = statistics.median(pace[what] for pace in rounds)
+        share = statistics.median(pace[what] / pace["no viewer"] for pace in rounds)
+        told = f"{steps:.1f} steps/s ({share:.0%} of the pace without viewer)"
+        report.add_figure(f"training, {what}", told)
+        if what == "viewer open":
+            goal = Goal("training", "pace kept, viewer open", share, KEPT_PACE_GOAL)
+            report.add_goal(goal)
+    report.extra["training_steps_per_s"] = rounds
+
+
+def pace_of_a_round(training: BackgroundTraining, seconds: float) -> dict[str, float]:
+    """Return steps/s without viewer, and with one in three states."""
     pace = {"no viewer": training.steps_per_s(seconds, lambda: time.sleep(0.02))}
     viewer, dock = open_dock(long_recording("off-axis", KINDS["off-axis"]))
     pace["viewer open"] = training.steps_per_s(seconds, lambda: spin(0.02))
@@ -387,14 +407,7 @@ def training_pace(report: Report, seconds: float) -> None:
     dock.preview.is_following = False
     pace["slider moving, preview off"] = training.steps_per_s(seconds, scrub)
     close(viewer)
-    training.stop()
-    alone = pace["no viewer"]
-    for what, steps in pace.items():
-        share = f"{steps / alone:.0%} of the pace without viewer"
-        report.add_figure(f"training, {what}", f"{steps:.1f} steps/s ({share})")
-    report.extra["training_steps_per_s"] = pace
-    kept = pace["viewer open"] / alone
-    report.add_goal(Goal("training", "pace kept, viewer open", kept, KEPT_PACE_GOAL))
+    return pace
 
 
 if __name__ == "__main__":

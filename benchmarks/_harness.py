@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -172,19 +173,23 @@ def compare(
     """Return timings of candidates that take turns until the budget is spent.
 
     A candidate that has used its share of the budget sits out after `LEAST_ROUNDS`
-    rounds, so cheap ones get many rounds.
+    rounds, so cheap ones get many rounds. Each round has another order: who comes after
+    a long one finds caches and threads cold.
     """
     for run in candidates.values():
         run()
     spent: dict[str, list[float]] = {name: [] for name in candidates}
     share_ms = 1e3 * budget_s / len(candidates)
+    order = list(candidates.items())
+    shuffle = random.Random(0).shuffle
     started = time.perf_counter()
     was_collecting = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         for n_done in range(most_rounds):
-            for name, run in candidates.items():
+            shuffle(order)
+            for name, run in order:
                 if n_done >= LEAST_ROUNDS and sum(spent[name]) > share_ms:
                     continue
                 before = time.perf_counter()

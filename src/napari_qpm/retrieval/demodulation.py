@@ -111,30 +111,36 @@ class Demodulator:
         raw = np.require(
             frames if fast else frames.astype(np.float32), requirements=["C", "A", "W"]
         )
+        fields = np.empty((len(raw), *self.output_shape), np.complex64)
+        # One by one: what belongs to a frame stays in the processor's cache.
+        for n in range(len(raw)):
+            self._demodulate(raw[n : n + 1], fields[n : n + 1], workers)
+        return fields
+
+    def _demodulate(
+        self, raw: NDArray[Any], out: NDArray[np.complex64], workers: int
+    ) -> None:
+        """Write the field of one hologram ``(1, Y, X)`` into ``(1, y, x)``."""
         tapered = np.empty(raw.shape, np.float32)
         scale(raw, self._tapers[0], self._tapers[1], tapered)
         transform = scipy.fft.rfft if self._is_real else scipy.fft.fft
-        lines = transform(tapered, axis=-1, workers=workers, overwrite_x=True)
-        kept = lines[..., _window(self._columns)]
-        kept = scipy.fft.fft(kept, axis=-2, workers=workers, overwrite_x=True)
+        lines = transform(tapered[0], axis=1, workers=workers, overwrite_x=True)
+        kept = lines[:, _window(self._columns)]
+        kept = scipy.fft.fft(kept, axis=0, workers=workers, overwrite_x=True)
         kept = self._rows_around_zero(kept)
-        kept = scipy.fft.ifft(kept, axis=-2, workers=workers, overwrite_x=True)
+        kept = scipy.fft.ifft(kept, axis=0, workers=workers, overwrite_x=True)
         kept = self._columns_around_zero(kept)
-        kept = scipy.fft.ifft(kept, axis=-1, workers=workers, overwrite_x=True)
-        scale(kept, self._corrections[0], self._corrections[1], kept)
-        return np.asarray(kept)
+        kept = scipy.fft.ifft(kept, axis=1, workers=workers, overwrite_x=True)
+        scale(kept[None], self._corrections[0], self._corrections[1], out)
 
     def _rows_around_zero(self, bins: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return weighted rows of bins, in the order of a transform of the result."""
         n_below, size = self._below[0], self.output_shape[0]
         below, above = map(_window, self._rows)
-        shape = (len(bins), size, bins.shape[2])
-        spread = np.zeros(shape, np.complex64)
+        spread = np.zeros((size, bins.shape[1]), np.complex64)
         n_above = len(self._weights) - n_below
-        np.multiply(bins[:, above], self._weights[n_below:], out=spread[:, :n_above])
-        np.multiply(
-            bins[:, below], self._weights[:n_below], out=spread[:, size - n_below :]
-        )
+        np.multiply(bins[above], self._weights[n_below:], out=spread[:n_above])
+        np.multiply(bins[below], self._weights[:n_below], out=spread[size - n_below :])
         return spread
 
     def _columns_around_zero(
@@ -142,9 +148,9 @@ class Demodulator:
     ) -> NDArray[np.complex64]:
         """Return columns of bins in the order of a transform of the result."""
         n_below, size = self._below[1], self.output_shape[1]
-        spread = np.zeros((*bins.shape[:2], size), np.complex64)
-        spread[..., : bins.shape[2] - n_below] = bins[..., n_below:]
-        spread[..., size - n_below :] = bins[..., :n_below]
+        spread = np.zeros((len(bins), size), np.complex64)
+        spread[:, : bins.shape[1] - n_below] = bins[:, n_below:]
+        spread[:, size - n_below :] = bins[:, :n_below]
         return spread
 
 

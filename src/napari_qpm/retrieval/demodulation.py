@@ -73,11 +73,11 @@ class Demodulator:
         # Bins that are kept, counted from the carrier.
         near = [np.flatnonzero(keep) - keep.size // 2 for keep in (rows, columns)]
         self._below = [int(np.sum(offsets < 0)) for offsets in near]
-        first = (centre[0] + near[0]) % shape[0]
-        self._rows = np.split(first, [self._below[0]])
-        last = centre[1] + near[1]
-        self._is_real = bool(last[0] >= 0 and last[-1] <= shape[1] // 2)
-        self._columns = last if self._is_real else last % shape[1]
+        at_y = (centre[0] + near[0]) % shape[0]
+        self._rows = [_window(part) for part in np.split(at_y, [self._below[0]])]
+        at_x = centre[1] + near[1]
+        self._is_real = bool(at_x[0] >= 0 and at_x[-1] <= shape[1] // 2)
+        self._columns = _window(at_x if self._is_real else at_x % shape[1])
         self._tapers = [_taper(n, TAPER_LENGTH / radius) for n in shape]
         self._corrections = [self._correction(axis, centre[axis]) for axis in range(2)]
 
@@ -125,7 +125,7 @@ class Demodulator:
         scale(raw, self._tapers[0], self._tapers[1], tapered)
         transform = scipy.fft.rfft if self._is_real else scipy.fft.fft
         lines = transform(tapered[0], axis=1, workers=workers, overwrite_x=True)
-        kept = lines[:, _window(self._columns)]
+        kept = lines[:, self._columns]
         kept = scipy.fft.fft(kept, axis=0, workers=workers, overwrite_x=True)
         kept = self._rows_around_zero(kept)
         kept = scipy.fft.ifft(kept, axis=0, workers=workers, overwrite_x=True)
@@ -136,7 +136,7 @@ class Demodulator:
     def _rows_around_zero(self, bins: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return weighted rows of bins, in the order of a transform of the result."""
         n_below, size = self._below[0], self.output_shape[0]
-        below, above = map(_window, self._rows)
+        below, above = self._rows
         spread = np.zeros((size, bins.shape[1]), np.complex64)
         n_above = len(self._weights) - n_below
         np.multiply(bins[above], self._weights[n_below:], out=spread[:n_above])

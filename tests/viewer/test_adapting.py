@@ -390,6 +390,16 @@ def test_a_training_that_runs_in_another_window_is_not_offered(
     assert adapting.outcome.name == "my-scope"
 
 
+def test_without_locks_of_files_it_learns_all_the_same(adapting, child, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise NotImplementedError("no locks on this disk")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    adapting.start("my-scope", 3, "tiny")
+    follow(adapting)
+    assert adapting.outcome.name == "my-scope"
+
+
 def test_nothing_is_left_of_a_failure_before_anything_was_learned(adapting, child):
     child.error = RuntimeError("x")
     adapting.start("my-scope", 3, "tiny")

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import logging
 import shutil
 import time
 import uuid
@@ -21,6 +22,8 @@ from napari_qpm.files import write_atomically
 from napari_qpm.viewer.state_file import state_folder
 
 __all__ = ["SHOWN", "Curves", "TrainingRun", "training_folder", "waiting_runs"]
+
+logger = logging.getLogger(__name__)
 
 ABOUT, TRAINING, SHOWN = "about.json", "training", "preview"
 LOSSES, JUDGED = "training.csv", "validation.csv"
@@ -94,15 +97,17 @@ class TrainingRun:
         return (self.training / "checkpoint.pt").is_file()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, patience_s: float = 1.0) -> Iterator[None]:
         """Keep the run to this viewer; the system lets go of it after a crash, too.
+
+        Where a disk knows no locks, it works without.
 
         Raises
         ------
         QPMError
             Another viewer holds it.
         """
-        lock = filelock.FileLock(self._lock_path, timeout=0)
+        lock = filelock.FileLock(self._lock_path, timeout=patience_s)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -110,6 +115,8 @@ class TrainingRun:
                 "This training goes on in another window of napari. Pause it there, "
                 "or wait until it has ended."
             ) from None
+        except (OSError, NotImplementedError):
+            logger.warning("No lock for %s", self.folder, exc_info=True)
         try:
             yield
         finally:
@@ -119,7 +126,7 @@ class TrainingRun:
     def is_held(self) -> bool:
         """Whether a viewer works on it."""
         try:
-            with self.held():
+            with self.held(patience_s=0):
                 return False
         except QPMError:
             return True

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from napari_qpm.errors import JobCancelled, ParameterError, UnknownNameError
 from napari_qpm.evaluation import Evaluation, cell_evaluation, evaluate
 from napari_qpm.evaluation.cell_set import make_field
+from napari_qpm.evaluation.phase_evaluation import keepable
+from napari_qpm.evaluation.rows import Row
 from napari_qpm.jobs import CancelToken
 
 
@@ -34,7 +37,7 @@ def test_rows_that_cannot_run_say_why_and_the_classical_ones_run(evaluator):
     assert "QPM_SHARED_DATA" in rows["a2780-watershed"].source
     comparisons = {"five-channel", "angles-only", "concat", "gate", "without-45"}
     assert comparisons < set(rows)
-    assert "not run" in rows["concat"].source
+    assert "not run" in rows["gate"].source
     assert rows["watershed"].n == 2
     assert rows["watershed"].metrics["dice"] > 0.5
     assert set(rows["watershed"].groups) == {"adherent", "colony"}
@@ -66,6 +69,29 @@ def test_a_method_that_answers_runs_and_remarks_compare_it(evaluator, monkeypatc
     expected = f"its Dice is {gain:.3f} above that of Otsu's threshold."
     assert expected in " ".join(evaluation.facts["remarks"])
     np.testing.assert_allclose(evaluation.rows[0].metrics["ap50"], 1)
+
+
+def test_rows_on_real_cells_are_kept_beside_those_on_simulated_ones():
+    rows = [
+        Row(key=key, method=key, metrics={"dice": dice}, n=3)
+        for key, dice in (("model", 0.9), ("a2780-model", 0.8), ("a2780-otsu", 0.7))
+    ]
+    evaluation = Evaluation(model="mine", data="set", seed=1, rows=tuple(rows))
+    spec = SimpleNamespace(
+        kind="segmentation",
+        name="mine",
+        title="Mine",
+        architecture="dm-qpmnet",
+        config={"width": 16},
+        training={"recipe": "dm-qpmnet", "seed": 5},
+        sha256="0" * 64,
+    )
+
+    kept = keepable(SimpleNamespace(spec=spec), evaluation)
+
+    assert [one.key for one in kept] == ["mine", "a2780-mine"]
+    assert [one.metrics["dice"] for one in kept] == [0.9, 0.8]
+    assert [one.method for one in kept] == ["Mine", "a2780-model"]
 
 
 def test_unknown_rows_and_impossible_limits_are_refused(evaluator):

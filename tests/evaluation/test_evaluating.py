@@ -86,7 +86,7 @@ def test_latency_is_of_the_whole_way_and_of_the_network(tiny_model, monkeypatch)
 
 
 def test_kept_row_is_of_the_network_s_answer_alone(evaluation, tiny_model):
-    kept = keepable(ModelStore().model(tiny_model), evaluation)
+    [kept] = keepable(ModelStore().model(tiny_model), evaluation)
     assert kept.key == kept.architecture == "u-net"
     # Not of what the fringes make of it.
     assert kept.metrics == evaluation.row("model-alone").metrics

@@ -38,7 +38,7 @@ def evaluate(
         typer.Option(
             "--keep",
             metavar="FILE",
-            help="Store the row of the network alone in this baselines.json, for "
+            help="Store the rows of the network alone in this baselines.json, for "
             "comparisons with a network that is not shipped.",
         ),
     ] = None,
@@ -70,7 +70,8 @@ def evaluate(
             report=output.report,
         )
         if keep is not None:
-            keep_baseline(keepable(ModelStore().model(model), evaluation), keep)
+            for row in keepable(ModelStore().model(model), evaluation):
+                keep_baseline(row, keep)
         if record:
             write_card(ModelStore().model(model), evaluation)
         output.result(evaluation.to_dict(), evaluation.describe())

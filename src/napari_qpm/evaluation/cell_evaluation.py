@@ -92,7 +92,8 @@ class CellEvaluator:
         real = real_fields(_data_folder(), has_angles=not self._sees_phase_only)
         candidates = self._candidates()
         on_real = [self._on_real(one, len(real)) for one in candidates]
-        stored = {one.key: one for one in self.baselines if one.key != self.name}
+        own = (self.name, f"{REAL}{self.name}")
+        stored = {one.key: one for one in self.baselines if one.key not in own}
         keys = [*(one.key for one in (*candidates, *on_real)), *stored]
         for key in rows or ():
             if key not in keys:

@@ -296,18 +296,29 @@ def describe_training(training: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def keepable(model: Model, evaluation: Evaluation) -> Baseline:
-    """Return the row of the network's answer alone as one to store.
+def keepable(model: Model, evaluation: Evaluation) -> tuple[Baseline, ...]:
+    """Return the rows of the network as ones to store: its own, and on other data.
 
-    The step after the network makes all networks nearly equal, so that it would hide
-    which one learns more.
+    Of a network for phase it is the answer alone: the step after it makes all networks
+    nearly equal, so that it would hide which one learns more.
     """
-    row = evaluation.row(ALONE_ROW) or evaluation.rows[0]
+    own = evaluation.row(ALONE_ROW) or evaluation.rows[0]
+    elsewhere = [
+        row
+        for row in evaluation.rows
+        if row.key.endswith(f"-{MODEL_ROW}") and row.was_run
+    ]
+    return tuple(_stored(row, model, evaluation) for row in (own, *elsewhere))
+
+
+def _stored(row: Row, model: Model, evaluation: Evaluation) -> Baseline:
     spec = model.spec
     alone = "the network's answer alone; " if row.key == ALONE_ROW else ""
+    is_elsewhere = row.key.endswith(f"-{MODEL_ROW}")
+    key = spec.architecture if spec.kind == "phase" else spec.name
     return Baseline(
-        key=spec.architecture if spec.kind == "phase" else spec.name,
-        method=spec.title,
+        key=row.key.removesuffix(MODEL_ROW) + key if is_elsewhere else key,
+        method=row.method if is_elsewhere else spec.title,
         architecture=spec.architecture,
         config=dict(spec.config),
         metrics=dict(row.metrics),

@@ -1,4 +1,4 @@
-"""Where the zero of a frame is a guess, the median over time is one click away."""
+"""The tools below the Phase step: the median over time, and the spectrum's fold."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ from tests.viewer.conftest import show_recording
 
 from napari_qpm.acquisition import RELATIVE, Acquisition
 from napari_qpm.viewer.folder_memory import FolderMemory
+from napari_qpm.viewer.frame_maker import Kind
 from napari_qpm.viewer.phase_tools import PhaseTools
 from napari_qpm.viewer.preview import Preview
 from napari_qpm.viewer.references import References
@@ -55,3 +56,14 @@ def test_it_is_not_offered_where_it_is_not_needed_or_cannot_be(
 ):
     show_recording(viewer, holograms(n_frames))
     assert not is_offered(tools, monkeypatch, is_relative)
+
+
+def test_an_open_spectrum_is_asked_for_once(tools, viewer, qtbot, monkeypatch):
+    show_recording(viewer, holograms(1))
+    asked = []
+    monkeypatch.setattr(tools._preview, "show", asked.append)
+
+    tools.fold.expand(animate=False)
+    qtbot.wait(100)
+
+    assert asked == [Kind.SPECTRUM]

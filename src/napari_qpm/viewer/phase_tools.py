@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -207,4 +207,6 @@ class PhaseTools(QWidget):
 
     def _fit_fold(self) -> None:
         if self.fold.isExpanded():
-            self.fold.expand(animate=False)
+            # Told again that it is open, we would measure it again, without end.
+            with QSignalBlocker(self.fold):
+                self.fold.expand(animate=False)

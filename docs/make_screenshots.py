@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 # Neither read nor change the settings of whoever runs this.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="qpm-docs-state-")
 os.environ.setdefault(
     "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="qpm-docs-")) / "settings.yaml")
 )

@@ -9,12 +9,8 @@ as a microscope saves them, then the real through-focus stack of the shared data
 the project); the pictures go to docs/images.
 """
 
-import os
 import tempfile
 from pathlib import Path
-
-# Before anything reads it: what is remembered of folders here is nobody's.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="qpm-docs-state-")
 
 import tifffile
 from make_screenshots import (

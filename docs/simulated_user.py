@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="qpm-docs-state-")
 os.environ.setdefault(
     "NAPARI_CONFIG", str(Path(tempfile.mkdtemp(prefix="qpm-docs-")) / "settings.yaml")
 )

@@ -110,7 +110,6 @@ def demodulate(report, shape, budget_s):
     stack = frame[None]
     cropped = Demodulator(shape, CARRIER, RADIUS)
     full = Demodulator(shape, CARRIER, RADIUS, full=True)
-    batch = np.repeat(stack, N_BATCH, axis=0)
     square = shape[0] == shape[1]
     least = 0 if square else 1
     planned = peer(
@@ -126,8 +125,6 @@ def demodulate(report, shape, budget_s):
                 PLANNED: planned,
                 CROPPED: lambda: phase_of(cropped.field(stack)),
                 WIDE: lambda: phase_of(full.field(stack)),
-                BATCH: lambda: phase_of(cropped.field(batch)),
-                FLOOR: lambda: scipy.fft.rfft2(frame.astype(np.float32), workers=2),
             },
             peer=SAME,
             budget_s=budget_s,
@@ -150,18 +147,37 @@ def demodulate(report, shape, budget_s):
         for name, wanted in ((PLANNED, 2), (DEFAULT, 20)):
             what = f"full grid, times faster than {name}"
             report.add_goal(harness.Goal("P3", what, table.ratio(WIDE, name), wanted))
-        over_floor = table.ratio(FLOOR, CROPPED)
-        report.add_goal(
-            harness.Goal("P4", "cropped over a bare rfft2", over_floor, 1.5, False)
-        )
-        a_frame = table.ratio(CROPPED, BATCH) / N_BATCH
-        report.add_goal(
-            harness.Goal("P4", "a frame of a batch over one alone", a_frame, 1.1, False)
-        )
+        over_floor(report, frame, cropped, budget_s / 4)
     report.add_goal(
         harness.Goal(
             goal, "error over qpretrieve's", ours / theirs, 1.2, at_least=False
         )
+    )
+
+
+def over_floor(report, frame, cropped, budget_s):
+    """Compare ours with the floor, and a batch with a frame alone.
+
+    Without the peer, which takes ten times as long and leaves nothing in the caches.
+    """
+    stack, batch = frame[None], np.repeat(frame[None], N_BATCH, axis=0)
+    table = report.add_table(
+        harness.compare(
+            "The floor of a hologram 1024 x 1024",
+            {
+                CROPPED: lambda: phase_of(cropped.field(stack)),
+                BATCH: lambda: phase_of(cropped.field(batch)),
+                FLOOR: lambda: scipy.fft.rfft2(frame.astype(np.float32), workers=2),
+            },
+            peer=FLOOR,
+            budget_s=budget_s,
+        )
+    )
+    over = table.ratio(FLOOR, CROPPED)
+    report.add_goal(harness.Goal("P4", "cropped over a bare rfft2", over, 1.5, False))
+    a_frame = table.ratio(CROPPED, BATCH) / N_BATCH
+    report.add_goal(
+        harness.Goal("P4", "a frame of a batch over one alone", a_frame, 1.1, False)
     )
 
 

@@ -161,12 +161,21 @@ def over_floor(report, frame, cropped, budget_s):
     Without the peer, which takes ten times as long and leaves nothing in the caches.
     """
     stack, batch = frame[None], np.repeat(frame[None], N_BATCH, axis=0)
+
+    def phases_of_batch():
+        # As the engine does it.
+        shape = (N_BATCH, *cropped.output_shape)
+        phase, modulus = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        for n in range(N_BATCH):
+            out = phase[n : n + 1], modulus[n : n + 1]
+            phase_of(cropped.field(batch[n : n + 1]), out=out)
+
     table = report.add_table(
         harness.compare(
             "The floor of a hologram 1024 x 1024",
             {
                 CROPPED: lambda: phase_of(cropped.field(stack)),
-                BATCH: lambda: phase_of(cropped.field(batch)),
+                BATCH: phases_of_batch,
                 FLOOR: lambda: scipy.fft.rfft2(frame.astype(np.float32), workers=2),
             },
             peer=FLOOR,

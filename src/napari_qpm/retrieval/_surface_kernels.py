@@ -116,13 +116,22 @@ def subtract_surface(
 
 def phase_of(
     field: NDArray[np.complex64],
+    out: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return phase [rad] and modulus of a complex field ``(N, Y, X)``."""
-    flat = field.reshape(-1, field.shape[-1])
-    phase = np.empty(flat.shape, np.float32)
-    modulus = np.empty(flat.shape, np.float32)
-    run_blocks(_phase_rows, flat.shape[0], flat, phase, modulus, row_size=flat.shape[1])
-    return phase.reshape(field.shape), modulus.reshape(field.shape)
+    """Return phase [rad] and modulus of a complex field ``(N, Y, X)``.
+
+    Parameters
+    ----------
+    out
+        Where to write both; new arrays by default.
+    """
+    if out is None:
+        out = np.empty(field.shape, np.float32), np.empty(field.shape, np.float32)
+    phase, modulus = out
+    width = field.shape[-1]
+    flat = [one.reshape(-1, width) for one in (field, phase, modulus)]
+    run_blocks(_phase_rows, flat[0].shape[0], *flat, row_size=width)
+    return phase, modulus
 
 
 def scale(

@@ -171,11 +171,15 @@ class FourierEngine:
         """Return wrapped phase [rad] and amplitude of holograms ``(N, 1, Y, X)``."""
         demodulator = self._demodulator(acquisition)
         holograms, lost = fill_nan(frames[:, 0])
-        field = demodulator.field(holograms)
         empty = self._empty_field(acquisition)
-        if empty is not None:
-            field *= empty
-        wrapped, amplitude = phase_of(field)
+        shape = (len(holograms), *demodulator.output_shape)
+        wrapped, amplitude = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        # One by one, so that a field stays in the processor's cache.
+        for n in range(len(holograms)):
+            field = demodulator.field(holograms[n : n + 1])
+            if empty is not None:
+                field *= empty
+            phase_of(field, out=(wrapped[n : n + 1], amplitude[n : n + 1]))
         if lost is not None:
             wrapped[lost_on_grid(lost, wrapped.shape)] = np.nan
         return wrapped, amplitude

@@ -302,23 +302,28 @@ def keepable(model: Model, evaluation: Evaluation) -> tuple[Baseline, ...]:
     Of a network for phase it is the answer alone: the step after it makes all networks
     nearly equal, so that it would hide which one learns more.
     """
+    spec = model.spec
+    key = spec.architecture if spec.kind == "phase" else spec.name
     own = evaluation.row(ALONE_ROW) or evaluation.rows[0]
     elsewhere = [
-        row
+        _stored(
+            row, row.key.removesuffix(MODEL_ROW) + key, row.method, model, evaluation
+        )
         for row in evaluation.rows
         if row.key.endswith(f"-{MODEL_ROW}") and row.was_run
     ]
-    return tuple(_stored(row, model, evaluation) for row in (own, *elsewhere))
+    return (_stored(own, key, spec.title, model, evaluation), *elsewhere)
 
 
-def _stored(row: Row, model: Model, evaluation: Evaluation) -> Baseline:
+def _stored(
+    row: Row, key: str, method: str, model: Model, evaluation: Evaluation
+) -> Baseline:
+    """Return a row as one to store, with what made it."""
     spec = model.spec
     alone = "the network's answer alone; " if row.key == ALONE_ROW else ""
-    is_elsewhere = row.key.endswith(f"-{MODEL_ROW}")
-    key = spec.architecture if spec.kind == "phase" else spec.name
     return Baseline(
-        key=row.key.removesuffix(MODEL_ROW) + key if is_elsewhere else key,
-        method=row.method if is_elsewhere else spec.title,
+        key=key,
+        method=method,
         architecture=spec.architecture,
         config=dict(spec.config),
         metrics=dict(row.metrics),

@@ -30,6 +30,7 @@ __all__ = [
     "FourierEngine",
     "FourierParameters",
     "SidebandParameters",
+    "demodulated",
     "fill_nan",
     "fringe_visibility",
     "lost_on_grid",
@@ -172,14 +173,7 @@ class FourierEngine:
         demodulator = self._demodulator(acquisition)
         holograms, lost = fill_nan(frames[:, 0])
         empty = self._empty_field(acquisition)
-        shape = (len(holograms), *demodulator.output_shape)
-        wrapped, amplitude = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        # One by one, so that a field stays in the processor's cache.
-        for n in range(len(holograms)):
-            field = demodulator.field(holograms[n : n + 1])
-            if empty is not None:
-                field *= empty
-            phase_of(field, out=(wrapped[n : n + 1], amplitude[n : n + 1]))
+        wrapped, amplitude = demodulated(demodulator, holograms, empty)
         if lost is not None:
             wrapped[lost_on_grid(lost, wrapped.shape)] = np.nan
         return wrapped, amplitude
@@ -190,6 +184,30 @@ class FourierEngine:
             return None
         field = self._demodulator(acquisition).field(acquisition.reference)
         return np.asarray(np.conj(field) / np.maximum(np.abs(field), 1e-12))
+
+
+def demodulated(
+    demodulator: Demodulator,
+    holograms: NDArray[Any],
+    empty: NDArray[np.complex64] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return wrapped phase [rad] and amplitude of holograms ``(N, Y, X)``.
+
+    One by one, so that a field stays in the processor's cache.
+
+    Parameters
+    ----------
+    empty
+        Factor ``(1, y, x)`` that takes the phase of an empty field out.
+    """
+    shape = (len(holograms), *demodulator.output_shape)
+    wrapped, amplitude = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for n in range(len(holograms)):
+        field = demodulator.field(holograms[n : n + 1])
+        if empty is not None:
+            field *= empty
+        phase_of(field, out=(wrapped[n : n + 1], amplitude[n : n + 1]))
+    return wrapped, amplitude
 
 
 def resolve_sideband(acquisition: Acquisition, token: CancelToken) -> Acquisition:

@@ -212,9 +212,7 @@ def dock_of(viewer: "napari.viewer.Viewer") -> QPMDock:
     """
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, QPMDock):
-            container = widget.parent()
-            container.show()
-            container.raise_()
+            widget.bring_up()
             return widget
     _, dock = viewer.window.add_plugin_dock_widget("napari-qpm", "QPM")
     assert isinstance(dock, QPMDock)

@@ -386,9 +386,7 @@ class QPMDock(DockedWidget):
             self.workflow.viewer.window.add_dock_widget(
                 self.plots_panel, name="QPM plots", area="bottom"
             )
-        container = self.plots_panel.parent()
-        container.show()
-        container.raise_()
+        self.plots_panel.bring_up()
 
     def _on_plots_closed(self) -> None:
         self.plots_panel = None
@@ -407,9 +405,7 @@ class QPMDock(DockedWidget):
             viewer.window.add_dock_widget(panel, name="QPM training", area="bottom")
             self.train_panel = panel
         self.train_panel.show_kind(kind)
-        container = self.train_panel.parent()
-        container.show()
-        container.raise_()
+        self.train_panel.bring_up()
 
     def _open_adapting(self) -> None:
         self.open_training(Adapting.kind)

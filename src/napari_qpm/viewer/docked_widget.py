@@ -23,6 +23,12 @@ class DockedWidget(QWidget):
     def close_connections(self) -> None:
         """Let go of what it listens to; here of nothing."""
 
+    def bring_up(self) -> None:
+        """Show its dock, in front of others."""
+        container = self.parent()
+        container.show()
+        container.raise_()
+
     def event(self, event: QEvent) -> bool:
         """Notice when napari takes this widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange:
